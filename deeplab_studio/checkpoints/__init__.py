@@ -1,0 +1,1 @@
+"""From a file on disk to a network with weights, preprocessing and classes."""

@@ -1,0 +1,134 @@
+"""Label sets: the ordered classes a class map refers to, and their colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+VOID = 255
+"""Class id of pixels left out of training and scoring."""
+
+MAX_CLASSES = 255
+"""Ids 0..254 are classes; 255 is void."""
+
+Colour = tuple[int, int, int]
+
+
+@cache
+def voc_palette() -> npt.NDArray[np.uint8]:
+    """Pascal VOC's colour of every id.
+
+    Returns
+    -------
+    (256, 3) uint8 array, read-only
+        Row *i* is the RGB colour of id *i*; row 255 is void, (224, 224, 192).
+
+    Notes
+    -----
+    ``VOClabelcolormap`` of the VOC 2012 development kit: bits 0, 1 and 2 of the id become the highest free bit of red,
+    green and blue, then the id is shifted by three, eight times.
+    """
+    ids = np.arange(256)
+    palette = np.zeros((256, 3), np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            palette[:, channel] |= (((ids >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
+    palette.setflags(write=False)
+    return palette
+
+
+VOID_COLOUR: Colour = (224, 224, 192)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelClass:
+    """One class: its name and its display colour (RGB, 0..255 each)."""
+
+    name: str
+    colour: Colour
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise ValueError("a class needs a name")
+        if len(self.colour) != 3 or not all(0 <= channel <= 255 for channel in self.colour):
+            raise ValueError(f"class {self.name!r}: colour {self.colour!r} is not three values from 0 to 255")
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """An ordered, immutable set of classes. A class's id is its position; 255 is void and not a member.
+
+    Parameters
+    ----------
+    classes : tuple of LabelClass
+        1 to 255 classes with distinct names.
+    name : str
+        What people call the set ("Pascal VOC").
+
+    Raises
+    ------
+    ValueError
+        With no class, more than 255, or two of one name.
+    """
+
+    classes: tuple[LabelClass, ...]
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(self.classes))
+        if not 1 <= len(self.classes) <= MAX_CLASSES:
+            raise ValueError(f"a label set has 1 to {MAX_CLASSES} classes, not {len(self.classes)}")
+        names = [label.name for label in self.classes]
+        if len(set(names)) != len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise ValueError(f"two classes are called {', '.join(map(repr, twice))}")
+
+    @classmethod
+    def from_names(cls, names: Iterable[str], *, name: str = "") -> LabelSet:
+        """A label set in the order of `names`, coloured with `voc_palette`."""
+        palette = voc_palette()
+        return cls(tuple(LabelClass(text, _colour(palette[i])) for i, text in enumerate(names)), name)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __iter__(self) -> Iterator[LabelClass]:
+        return iter(self.classes)
+
+    def __getitem__(self, class_id: int) -> LabelClass:
+        return self.classes[class_id]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in the order of the ids."""
+        return tuple(label.name for label in self.classes)
+
+    def name_of(self, class_id: int) -> str:
+        """The name a person reads for an id: the class's, ``"void"``, or ``"class 77"`` for one outside the set."""
+        if class_id == VOID:
+            return "void"
+        return self.classes[class_id].name if 0 <= class_id < len(self.classes) else f"class {class_id}"
+
+    def palette(self) -> npt.NDArray[np.uint8]:
+        """Display colour of every value a class map can hold, (256, 3) uint8: own colours, VOC's for the rest."""
+        palette = voc_palette().copy()
+        palette[: len(self.classes)] = [label.colour for label in self.classes]
+        return palette
+
+
+def _colour(row: npt.NDArray[np.uint8]) -> Colour:
+    red, green, blue = (int(channel) for channel in row)
+    return red, green, blue
+
+
+VOC_NAMES = (
+    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
+    "pottedplant sheep sofa train tvmonitor"
+).split()
+
+VOC_LABELS = LabelSet.from_names(VOC_NAMES, name="Pascal VOC")
+"""The 21 classes of Pascal VOC 2012 in the order every public DeepLab model uses."""

@@ -1,0 +1,1 @@
+"""The fully connected CRF of Krähenbühl and Koltun (NIPS 2011). No Qt."""

@@ -1,0 +1,1 @@
+"""Device, precision, tiling, prediction and caching: the pipeline from image to class map. No Qt."""
