@@ -132,3 +132,44 @@ VOC_NAMES = (
 
 VOC_LABELS = LabelSet.from_names(VOC_NAMES, name="Pascal VOC")
 """The 21 classes of Pascal VOC 2012 in the order every public DeepLab model uses."""
+
+
+@dataclass(frozen=True)
+class ClassMapping:
+    """How the classes of one label set become those of another: by name, ignoring case and the sign between words.
+
+    Attributes
+    ----------
+    to_target : (256,) uint8 array
+        Target id of every source id; 0 for a class without a counterpart, 255 stays 255.
+    to_source : (256,) int16 array
+        Source id of every target id, -1 where there is none.
+    unmatched : tuple of str
+        Source classes that have no counterpart.
+    """
+
+    to_target: npt.NDArray[np.uint8]
+    to_source: npt.NDArray[np.int16]
+    unmatched: tuple[str, ...]
+
+    @classmethod
+    def between(cls, source: LabelSet, target: LabelSet) -> ClassMapping:
+        """The mapping from `source` to `target`."""
+        position = {_plain(name): class_id for class_id, name in reversed(list(enumerate(target.names)))}
+        to_target = np.zeros(256, np.uint8)
+        to_target[VOID] = VOID
+        to_source = np.full(256, -1, np.int16)
+        unmatched = []
+        for class_id, name in enumerate(source.names):
+            counterpart = position.get(_plain(name))
+            if counterpart is None:
+                unmatched.append(name)
+            else:
+                to_target[class_id] = counterpart
+                if to_source[counterpart] < 0:
+                    to_source[counterpart] = class_id
+        return cls(to_target, to_source, tuple(unmatched))
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.casefold() if character.isalnum())

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deeplab_studio.core.labels import VOC_LABELS, LabelClass, LabelSet, voc_palette
+from deeplab_studio.core.labels import VOC_LABELS, ClassMapping, LabelClass, LabelSet, voc_palette
 
 
 def test_the_palette_is_vocs() -> None:
@@ -51,3 +51,19 @@ def test_sets_that_cannot_be_are_refused(names: list[str]) -> None:
 def test_colours_are_checked() -> None:
     with pytest.raises(ValueError, match="colour"):
         LabelClass("a", (0, 0, 256))
+
+
+def test_classes_of_a_model_become_the_projects_by_name() -> None:
+    model = LabelSet.from_names(["background", "TV monitor", "dog", "unicorn"])
+    project = LabelSet.from_names(["background", "dog", "tv_monitor", "road"])
+    mapping = ClassMapping.between(model, project)
+    assert mapping.to_target[[0, 1, 2, 3, 255]].tolist() == [0, 2, 1, 0, 255]
+    assert mapping.to_source[[0, 1, 2, 3, 255]].tolist() == [0, 2, 1, -1, -1]
+    assert mapping.unmatched == ("unicorn",)
+
+
+def test_the_same_set_maps_onto_itself() -> None:
+    mapping = ClassMapping.between(VOC_LABELS, VOC_LABELS)
+    assert mapping.to_target[:21].tolist() == list(range(21))
+    assert mapping.to_source[:21].tolist() == list(range(21))
+    assert mapping.unmatched == ()
