@@ -106,8 +106,9 @@ class Lane(QObject):
         *,
         on_progress: Callable[[Any], None] | None = None,
         priority: int = 0,
+        interrupt: bool = True,
     ) -> Job:
-        """Queue `work`, replacing and cancelling an earlier job with the same key.
+        """Queue `work` in place of an earlier job with the same key.
 
         Parameters
         ----------
@@ -119,10 +120,13 @@ class Lane(QObject):
             Called in the window's thread.
         priority : int
             Higher ones first; equal ones in the order they came.
+        interrupt : bool
+            Whether a running job with the same key is cancelled. If not it ends and delivers first: a picture that
+            follows a slider would never be finished otherwise.
         """
         job = Job(self, key, work, on_done, on_failed, on_progress, priority, next(self._counter))
         with self._wake:
-            self._drop(lambda other: other.key == key)
+            self._drop(lambda other: other.key == key and (interrupt or other is not self._running))
             self._pending.append(job)
             self._wake.notify()
         self._tell_busy()

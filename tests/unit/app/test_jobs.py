@@ -63,6 +63,25 @@ def test_the_newest_job_of_a_key_wins_and_the_old_one_delivers_nothing(lane: Lan
     assert got == ["new"]
 
 
+def test_without_interrupting_the_running_job_delivers_and_only_the_newest_follows(lane: Lane, qtbot: QtBot) -> None:
+    got: list[str] = []
+    started, release = threading.Event(), threading.Event()
+
+    def first(job: Job) -> str:
+        started.set()
+        release.wait(5)
+        job.token.raise_if_cancelled()
+        return "first"
+
+    lane.submit("live", first, got.append, interrupt=False)
+    assert started.wait(5)
+    for name in ("second", "third"):
+        lane.submit("live", lambda job, name=name: name, got.append, interrupt=False)
+    release.set()
+    qtbot.waitUntil(lambda: len(got) == 2)
+    assert got == ["first", "third"]
+
+
 def test_more_wanted_jobs_go_first_and_a_waiting_one_can_be_raised(lane: Lane, qtbot: QtBot) -> None:
     _, release = block(lane)
     order: list[str] = []

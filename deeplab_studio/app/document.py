@@ -1,0 +1,108 @@
+"""One open image with everything that belongs to it, and how many of them stay in memory."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from deeplab_studio.core.classmap import ClassMap
+from deeplab_studio.core.history import History
+from deeplab_studio.crf.params import CrfParams
+
+if TYPE_CHECKING:
+    from deeplab_studio.app.canvas.mips import PhotoMips
+    from deeplab_studio.core.images import Image
+    from deeplab_studio.core.project import Item
+    from deeplab_studio.engine.scores import Scores
+
+
+@dataclass(frozen=True, slots=True)
+class CrfSettings:
+    """Whether the CRF is on, and its parameters."""
+
+    on: bool = False
+    params: CrfParams = field(default_factory=CrfParams)
+
+    def with_params(self, params: CrfParams) -> CrfSettings:
+        """The same switch with other parameters."""
+        return replace(self, params=params)
+
+
+@dataclass(eq=False)
+class Document:
+    """One open image.
+
+    Attributes
+    ----------
+    item : Item
+        Its row in the project.
+    image : Image
+    mips : PhotoMips
+        The photo as the canvas draws it.
+    class_map : ClassMap
+    history : History
+    crf : CrfSettings
+        What the CRF of this image is set to.
+    labelled : bool
+        Whether the class map holds something decided (loaded, predicted, painted) rather than the empty start.
+    scores : Scores, optional
+        What the current model says about this image, once it is known.
+    """
+
+    item: Item
+    image: Image
+    mips: PhotoMips
+    class_map: ClassMap
+    history: History
+    crf: CrfSettings
+    labelled: bool
+    scores: Scores | None = None
+    unsaved: bool = False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the photo, the pictures made of it, the class map and the history."""
+        maps = self.class_map.labels.nbytes + self.class_map.pinned.nbytes
+        return int(self.image.pixels.nbytes + self.mips.nbytes + maps + self.history.nbytes)
+
+
+class DocumentShelf:
+    """The documents kept in memory: those used last, up to a number of bytes.
+
+    Parameters
+    ----------
+    max_bytes : int
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._documents: OrderedDict[int, Document] = OrderedDict()
+
+    def get(self, item_id: int) -> Document | None:
+        """The document of an item, which counts as used now."""
+        document = self._documents.get(item_id)
+        if document is not None:
+            self._documents.move_to_end(item_id)
+        return document
+
+    def put(self, document: Document, keep: Collection[int]) -> None:
+        """Add a document and let go of the ones used longest ago, but never of those in `keep` or with unsaved work."""
+        self._documents[document.item.id] = document
+        self._documents.move_to_end(document.item.id)
+        excess = sum(each.nbytes for each in self._documents.values()) - self._max_bytes
+        for item_id, each in list(self._documents.items()):
+            if excess <= 0:
+                break
+            if item_id not in keep and not each.unsaved:
+                excess -= each.nbytes
+                del self._documents[item_id]
+
+    def documents(self) -> list[Document]:
+        """All of them, the one used longest ago first."""
+        return list(self._documents.values())
+
+    def clear(self) -> None:
+        """Let go of all of them."""
+        self._documents.clear()
