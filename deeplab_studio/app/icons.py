@@ -38,7 +38,7 @@ Tone = Literal["text", "muted", "accent", "success", "warning", "danger"]
 GLYPHS = MappingProxyType(
     {
         # files
-        "open-images": "image-square",
+        "open-image": "image-square",
         "open-folder": "folder-open",
         "recent": "clock-counter-clockwise",
         "paste": "clipboard-text",
@@ -47,6 +47,7 @@ GLYPHS = MappingProxyType(
         "import": "download-simple",
         "show-in-folder": "folder-simple",
         "remove": "trash",
+        "clear": "selection-slash",
         "copy": "copy",
         "drop": "tray",
         "picture": "image",
@@ -96,14 +97,15 @@ GLYPHS = MappingProxyType(
         # rules
         "protected": "lock-simple-fill",
         "unprotected": "lock-simple-open",
-        "pinned": "push-pin",
-        "unpinned": "push-pin-slash",
+        "pin": "push-pin",
+        "unpin": "push-pin-slash",
         # engine
         "model": "brain",
+        "open-model": "package",
+        "get-models": "cloud-arrow-down",
         "predict": "sparkle",
         "automatic": "lightning",
-        "refine": "faders-horizontal",
-        "download": "cloud-arrow-down",
+        "crf": "faders-horizontal",
         "device": "cpu",
         "memory": "hard-drive",
         "stop": "stop",
@@ -111,17 +113,18 @@ GLYPHS = MappingProxyType(
         "report": "chart-bar",
         "project": "database",
         # states of an item
-        "new": "circle",
-        "in progress": "circle-half",
-        "done": "check-circle-fill",
-        "reviewed": "circle-wavy-check-fill",
-        "empty": "minus-circle",
+        "state-new": "circle",
+        "state-progress": "circle-half-fill",
+        "state-done": "check-circle-fill",
+        "state-reviewed": "circle-wavy-check-fill",
+        "state-empty": "minus-circle",
         # what a message is
         "info": "info",
         "success": "check-circle",
         "warning": "warning-fill",
         "error": "warning-octagon-fill",
         "check": "check",
+        "done": "check-circle",
         # program
         "settings": "gear-six",
         "keyboard": "keyboard",

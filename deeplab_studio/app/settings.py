@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def QT_TRANSLATE_NOOP(context: str, text: str) -> str:  # noqa: ARG001
-    """Mark a text for translation where it is not translated yet; Qt's own has no types, its tools look for the name."""
+    """Mark a text for translation later; Qt's own has no types, and its tools look for this name."""
     return text
 
 

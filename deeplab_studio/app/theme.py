@@ -234,7 +234,7 @@ class Theme(QObject):
         """Show "light" or "dark", or what the system shows ("system"); raises ValueError for anything else."""
         if preference not in PREFERENCES:
             raise ValueError(f"theme {preference!r} is not one of {', '.join(PREFERENCES)}")
-        self._preference = cast(Preference, preference)
+        self._preference = preference
         # Title bars, native dialogs and menus follow this where the platform can.
         wanted = {"light": Qt.ColorScheme.Light, "dark": Qt.ColorScheme.Dark}.get(preference, Qt.ColorScheme.Unknown)
         self._app.styleHints().setColorScheme(wanted)
