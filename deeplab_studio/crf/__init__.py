@@ -1,1 +1,7 @@
 """The fully connected CRF of Krähenbühl and Koltun (NIPS 2011). No Qt."""
+
+from deeplab_studio.crf.dense import DenseCRF, crf_backend
+from deeplab_studio.crf.params import CrfParams, parse_params
+from deeplab_studio.crf.presets import PRESETS, Preset, find_preset
+
+__all__ = ["PRESETS", "CrfParams", "DenseCRF", "Preset", "crf_backend", "find_preset", "parse_params"]

@@ -1,0 +1,118 @@
+"""What the mean field starts from: probabilities checked, labels grouped, decided pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+CLIP = 1e-5
+"""Probabilities are held at or above this before the logarithm, as pydensecrf's `unary_from_softmax` does."""
+
+MAX_LABELS = 255
+
+_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Checked input of the mean field, its labels grouped.
+
+    Labels whose probability is nowhere above `CLIP` all have the same unary everywhere, so by symmetry they keep the
+    same marginal through every iteration: they are carried as one group, the last, with a multiplicity. That makes 21
+    labels cost what the few that occur in the picture cost, and changes nothing in the result.
+
+    Attributes
+    ----------
+    probabilities : (C, H, W) float32 ndarray
+        C-contiguous, finite.
+    active : (A,) int32 ndarray
+        Channels that are a group of their own, ascending.
+    rest : (C - A,) int32 ndarray
+        Channels that share the last group; may be empty.
+    pinned : (H, W) int16 ndarray or None
+        Index into `active` where a pixel is decided, -1 elsewhere.
+    """
+
+    probabilities: npt.NDArray[np.float32]
+    active: npt.NDArray[np.int32]
+    rest: npt.NDArray[np.int32]
+    pinned: npt.NDArray[np.int16] | None
+
+    @property
+    def groups(self) -> int:
+        """Number of groups: the active labels, and one more if there is a rest."""
+        return len(self.active) + (1 if len(self.rest) else 0)
+
+    @property
+    def last_multiplicity(self) -> int:
+        """Number of labels in the last group."""
+        return max(1, len(self.rest))
+
+
+def gather_evidence(
+    probabilities: npt.NDArray[Any], pinned: npt.NDArray[Any] | None, height: int, width: int
+) -> Evidence:
+    """Check probabilities and pinned pixels against a picture's size and against each other.
+
+    Parameters
+    ----------
+    probabilities : (C, H, W) float ndarray
+        1 <= C <= 255. NaN counts as 0. They need not sum to 1: a factor common to a pixel's labels has no effect.
+    pinned : (H, W) integer ndarray, optional
+        Channel index of decided pixels, -1 elsewhere.
+    height, width : int
+        Size of the picture.
+
+    Raises
+    ------
+    ValueError
+        Naming what does not fit: a shape, a type, a value outside [0, 1], a channel that does not exist.
+    """
+    given = np.asarray(probabilities)
+    if given.ndim != 3 or given.shape[1:] != (height, width):
+        raise ValueError(f"probabilities have shape {given.shape}, the picture needs (labels, {height}, {width})")
+    labels = given.shape[0]
+    if not 1 <= labels <= MAX_LABELS:
+        raise ValueError(f"probabilities have {labels} labels, there must be between 1 and {MAX_LABELS}")
+    if not np.issubdtype(given.dtype, np.floating):
+        raise ValueError(f"probabilities are {given.dtype}, they must be floating point")
+    checked = np.ascontiguousarray(given, dtype=np.float32)
+
+    flat = checked.reshape(labels, -1)
+    high = flat.max(axis=1)
+    if np.isnan(high).any():
+        checked = np.where(np.isnan(checked), np.float32(0), checked)
+        flat = checked.reshape(labels, -1)
+        high = flat.max(axis=1)
+    low = float(flat.min())
+    if low < -_TOLERANCE or float(high.max()) > 1 + _TOLERANCE:
+        raise ValueError(
+            f"probabilities lie between {low:g} and {float(high.max()):g}, they must lie between 0 and 1: "
+            "apply softmax to scores first"
+        )
+
+    used = high > np.float32(CLIP)
+    pins = None
+    if pinned is not None:
+        pins = np.asarray(pinned)
+        if pins.shape != (height, width):
+            raise ValueError(f"pinned has shape {pins.shape}, the picture needs ({height}, {width})")
+        if not np.issubdtype(pins.dtype, np.signedinteger):
+            raise ValueError(f"pinned is {pins.dtype}, it must be a signed integer type with -1 where a pixel is free")
+        if int(pins.min()) < -1 or int(pins.max()) >= labels:
+            raise ValueError(
+                f"pinned holds channels {int(pins.min())} to {int(pins.max())}, "
+                f"they must lie between -1 (free) and {labels - 1}"
+            )
+        decided = np.bincount((pins.ravel() + 1).astype(np.intp), minlength=labels + 1)[1:] > 0
+        if decided.any():
+            used |= decided
+            group_of = np.full(labels + 1, -1, np.int16)
+            group_of[np.flatnonzero(used)] = np.arange(np.count_nonzero(used))
+            pins = group_of[pins]  # -1 reads the entry after the last label, which is -1
+        else:
+            pins = None
+    return Evidence(checked, np.flatnonzero(used).astype(np.int32), np.flatnonzero(~used).astype(np.int32), pins)
