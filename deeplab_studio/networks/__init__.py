@@ -1,1 +1,5 @@
-"""The DeepLab networks as published: torch modules of v1, v2, v3, v3+ and their backbones. No file formats, no Qt."""
+"""The DeepLab family as torch modules. Knows no file formats and no Qt.
+
+What differs between published ports of one version (padding, dilation rule, normalisation, rates) is data in a
+`Profile`; `DeepLab` builds the network a profile describes.
+"""

@@ -1,0 +1,227 @@
+"""Reading the tensors out of a checkpoint file, whatever it is called, without running anything in it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deeplab_studio.checkpoints.errors import CheckpointError
+
+GET_AGAIN = "Download or copy it again."
+
+_LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
+"""A pickled 0x1950a86a20f9469cfc6c, with which files from before torch 1.6 begin."""
+
+_FOREIGN = (
+    (b"\x89HDF", "an HDF5 (Keras) file"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"%PDF", "a PDF document"),
+    (b"version https://git-lfs", "a Git LFS pointer, a stand-in for the real file"),
+)
+_WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model")
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+_SLACK = 1 << 20
+_MAX_EXPANSION = 20
+_SMALL_ARCHIVE = 64 << 20
+_safe_globals_lock = threading.Lock()
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a checkpoint by name, without wrapper and prefixes.
+
+    Parameters
+    ----------
+    path : Path
+        A file saved by ``torch.save`` (zip or pre-1.6) or ``numpy.savez``.
+
+    Returns
+    -------
+    dict
+        In the file's order, on the CPU, in the file's own types.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is none of these, is damaged, would unpack to far more than it is, or holds program code.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+            if head.startswith(b"PK"):
+                return _read_zip(path, file)
+    except OSError as error:
+        raise CheckpointError(f"it cannot be read ({error.strerror or error})", path=path) from error
+    if head.startswith(_LEGACY_TORCH):
+        return _read_torch(path)
+    raise CheckpointError(_what_it_is(head), path=path, hint=_next_step(head))
+
+
+def _what_it_is(head: bytes) -> str:
+    if not head:
+        return "the file is empty"
+    if _is_html(head):
+        return "this is a web page, not weights; the download went wrong"
+    for magic, name in _FOREIGN:
+        if head.startswith(magic):
+            return f"this is {name}, not a checkpoint this program reads"
+    if head.startswith(b"\x80"):
+        return "this is a Python pickle that torch did not write; it could hold program code and is not opened"
+    return "this is not a checkpoint: it was saved neither by torch nor by NumPy"
+
+
+def _next_step(head: bytes) -> str:
+    if not head or _is_html(head) or head.startswith(b"version https://git-lfs"):
+        return GET_AGAIN
+    return "Choose a .pth or .pt file saved by torch, or the TensorFlow model zoo's .npz."
+
+
+def _is_html(head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+
+
+def _read_zip(path: Path, file: IO[bytes]) -> dict[str, Tensor]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError) as error:
+        raise CheckpointError("the file is cut short or damaged", path=path, hint=GET_AGAIN) from error
+    names = [member.filename for member in members]
+    unpacked, size = sum(member.file_size for member in members), path.stat().st_size
+    if any(name.endswith("data.pkl") for name in names):
+        if any("/code/" in name for name in names):
+            raise CheckpointError(
+                "this is a TorchScript program, not a state dict",
+                path=path,
+                hint="Save the weights alone with torch.save(model.state_dict(), ...).",
+            )
+        # torch stores without compressing, so more than the file itself cannot be in it.
+        _refuse_bomb(path, unpacked, size + _SLACK)
+        return _read_torch(path)
+    if names and all(name.endswith(".npy") for name in names):
+        _refuse_bomb(path, unpacked, max(_MAX_EXPANSION * size, _SMALL_ARCHIVE))
+        return _read_npz(path)
+    raise CheckpointError(
+        "this is a zip archive that holds no checkpoint",
+        path=path,
+        hint="If the checkpoint is inside it, unpack it first.",
+    )
+
+
+def _refuse_bomb(path: Path, unpacked: int, limit: int) -> None:
+    if unpacked > limit:
+        raise CheckpointError(
+            f"it would unpack to {unpacked / 1e6:,.0f} MB, which no checkpoint of its size does",
+            path=path,
+            hint=GET_AGAIN,
+        )
+
+
+def _read_npz(path: Path) -> dict[str, Tensor]:
+    tensors = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                with archive.open(member) as stream:
+                    _refuse_lying_header(path, stream, member)
+        with np.load(path, allow_pickle=False) as arrays:
+            for name in arrays.files:
+                array = arrays[name]
+                if array.dtype.kind not in "fiu":
+                    raise CheckpointError(f"tensor {name!r} holds {array.dtype}, not numbers", path=path)
+                tensors[name] = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, TypeError, NotImplementedError, zlib.error) as error:
+        raise CheckpointError("the file is cut short or damaged", path=path, hint=GET_AGAIN) from error
+    return tensors
+
+
+def _refuse_lying_header(path: Path, stream: IO[bytes], member: zipfile.ZipInfo) -> None:
+    version = np.lib.format.read_magic(stream)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(stream)
+    if dtype.hasobject:
+        raise CheckpointError(
+            f"array {member.filename!r} holds Python objects, which could be program code and are not opened", path=path
+        )
+    count = 1
+    for length in shape:
+        count *= int(length)
+    if count * dtype.itemsize + stream.tell() != member.file_size:
+        raise ValueError("header and size disagree")
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    try:
+        with _safe_globals_lock, torch.serialization.safe_globals(_harmless_globals()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"it cannot be read ({error.strerror or error})", path=path) from error
+    except Exception as error:
+        raise _refusal(path, error) from error
+    return _unwrap(path, content)
+
+
+def _refusal(path: Path, error: Exception) -> CheckpointError:
+    """Torch reports a damaged pickle with almost any exception; one that asks for code names what it wanted."""
+    message = str(error)
+    if "memory" in message or isinstance(error, MemoryError):
+        return CheckpointError(
+            "there is not enough memory to open it", path=path, hint="Close other programs and retry."
+        )
+    if wanted := re.search(
+        r"(?:Unsupported global: GLOBAL |Trying to (?:call|load|instantiate)[^`']*[`'])([\w.]+)", message
+    ):
+        return CheckpointError(
+            f"it holds program code or objects ({wanted[1]}) besides weights, which are not opened",
+            path=path,
+            hint="Save the weights alone with torch.save(model.state_dict(), ...).",
+        )
+    return CheckpointError("the file is cut short or damaged", path=path, hint=GET_AGAIN)
+
+
+def _harmless_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+    """What training scripts pickle beside their weights and cannot do harm.
+
+    NumPy scalars ("best score") under the names of NumPy 1 and 2, and the plain attribute holder of parsed arguments.
+    """
+    modern = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
+    scalar = importlib.import_module("numpy._core.multiarray" if modern else "numpy.core.multiarray").scalar
+    return [
+        (scalar, "numpy.core.multiarray.scalar"),
+        (scalar, "numpy._core.multiarray.scalar"),
+        np.dtype,
+        np.dtypes.Float64DType,
+        argparse.Namespace,
+    ]
+
+
+def _unwrap(path: Path, content: object) -> dict[str, Tensor]:
+    """Find the state dict in what a training script saved and strip what parallel training put before its names."""
+    if isinstance(content, Mapping):
+        for candidate in (content, *(content.get(name) for name in _WRAPPERS)):
+            if isinstance(candidate, Mapping):
+                tensors = {str(name): value for name, value in candidate.items() if isinstance(value, Tensor)}
+                if len(tensors) > 1:
+                    return _strip(tensors)
+    raise CheckpointError(
+        "it holds no state dict", path=path, hint="Save the weights with torch.save(model.state_dict(), ...)."
+    )
+
+
+def _strip(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in tensors):
+            return _strip({name.removeprefix(prefix): value for name, value in tensors.items()})
+    return tensors

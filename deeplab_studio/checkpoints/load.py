@@ -1,0 +1,131 @@
+"""From a file to a `LoadedModel`: read, recognise, check, build."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from deeplab_studio.checkpoints.containers import GET_AGAIN, read_tensors
+from deeplab_studio.checkpoints.dialects import DIALECTS, Blueprint, Dialect
+from deeplab_studio.checkpoints.errors import CheckpointError
+from deeplab_studio.checkpoints.model import LoadedModel
+from deeplab_studio.networks.deeplab import DeepLab
+
+_COUNTER = "num_batches_tracked"
+"""Batch normalisation's step counter: absent from files before torch 0.4.1 and without effect on predictions."""
+
+_BLOCK = 1 << 20
+
+
+def load(path: str | os.PathLike[str], *, output_stride: int | None = None) -> LoadedModel:
+    """See `deeplab_studio.checkpoints.load_checkpoint`."""
+    path = Path(path)
+    if path.is_dir():
+        raise CheckpointError("this is a folder", path=path, hint="Choose the checkpoint file inside it.")
+    try:
+        with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:  # hashing leaves the GIL to the reader
+            hashing = pool.submit(_sha256, path)
+            tensors = read_tensors(path)
+            sha256 = hashing.result()
+        dialect = _recognise(tensors)
+        blueprint = dialect.plan(tensors, output_stride)
+        network = _build(blueprint, tensors)
+    except OSError as error:
+        raise CheckpointError(f"it cannot be read ({error.strerror or error})", path=path) from error
+    except CheckpointError as error:
+        raise CheckpointError(error.reason, path=path, hint=error.hint) from error
+    return LoadedModel(
+        network=network,
+        profile=blueprint.profile,
+        preprocessing=blueprint.preprocessing,
+        classes=blueprint.classes,
+        dialect=dialect.name,
+        title=blueprint.title,
+        path=path,
+        sha256=sha256,
+        model_id=path.stem if sha256[:8] in path.stem else f"{path.stem}-{sha256[:8]}",
+    )
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _recognise(tensors: Mapping[str, Tensor]) -> Dialect:
+    for dialect in DIALECTS:
+        if dialect.recognises(tensors.keys()):
+            return dialect
+    raise CheckpointError(
+        f"its tensors are not those of a DeepLab model this program knows; the first are {_some(list(tensors))}",
+        hint="Known are torchvision's DeepLabv3 files and the TensorFlow model zoo's MobileNetV2 DeepLabv3.",
+    )
+
+
+def _build(blueprint: Blueprint, tensors: Mapping[str, Tensor]) -> DeepLab:
+    # On the meta device nothing is allocated or drawn at random: a tensor is the file's, or the network is not built.
+    with torch.device("meta"):
+        network = DeepLab(blueprint.profile)
+    wanted = {name: _file_key(blueprint, name) for name in network.state_dict()}
+    required = [key for name, key in wanted.items() if not name.endswith(_COUNTER)]
+    missing = [key for key in required if key not in tensors]
+    if missing:
+        raise CheckpointError(
+            f"{len(missing)} of the {len(required)} tensors of {blueprint.title} are missing: {_some(missing)}",
+            hint="Nothing is made up in their place; get the complete file.",
+        )
+    known = set(wanted.values())
+    foreign = [key for key in tensors if key not in known and not key.startswith(blueprint.unused)]
+    if foreign:
+        raise CheckpointError(
+            f"it has {len(foreign)} tensors that {blueprint.title} does not have: {_some(foreign)}",
+            hint="It is a variant this program does not know.",
+        )
+    state = {
+        name: torch.tensor(0) if name.endswith(_COUNTER) else _checked(tensors[wanted[name]], wanted[name], slot.shape)
+        for name, slot in network.state_dict().items()
+    }
+    network.load_state_dict(state, assign=True)
+    return network.eval()
+
+
+def _file_key(blueprint: Blueprint, name: str) -> str:
+    module, _, tensor = name.rpartition(".")
+    return f"{blueprint.names[module]}{blueprint.separator}{tensor}"
+
+
+def _checked(tensor: Tensor, key: str, shape: torch.Size) -> Tensor:
+    """The tensor in float32 if it is what the network needs."""
+    if tensor.shape != shape:
+        raise CheckpointError(
+            f"tensor {key!r} is {_size(tensor.shape)}, the network needs {_size(shape)}",
+            hint="It is a variant this program does not know.",
+        )
+    if tensor.layout != torch.strided or tensor.device.type != "cpu" or not tensor.dtype.is_floating_point:
+        raise CheckpointError(
+            f"tensor {key!r} does not hold floating-point numbers", hint="Use the file from before its quantisation."
+        )
+    tensor = tensor.detach().to(torch.float32).contiguous()
+    if not torch.isfinite(tensor).all():
+        raise CheckpointError(f"tensor {key!r} holds NaN or infinite values", hint=GET_AGAIN)
+    if key.endswith("running_var") and (tensor < 0).any():
+        raise CheckpointError(f"tensor {key!r} holds negative variances", hint=GET_AGAIN)
+    return tensor
+
+
+def _size(shape: torch.Size) -> str:
+    return " x ".join(map(str, shape)) or "a single number"
+
+
+def _some(keys: list[str], shown: int = 3) -> str:
+    text = ", ".join(map(repr, keys[:shown]))
+    return f"{text} and {len(keys) - shown} more" if len(keys) > shown else text

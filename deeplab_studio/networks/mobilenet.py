@@ -1,0 +1,204 @@
+"""MobileNetV2 (Sandler et al., CVPR 2018) and MobileNetV3-Large (Howard et al., ICCV 2019), dense."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from deeplab_studio.networks.blocks import ConvNorm, SqueezeExcite
+from deeplab_studio.networks.profile import BackboneProfile, Padding, dilate
+
+
+class InvertedResidual(nn.Module):
+    """1x1 expansion, depthwise convolution, optional squeeze-and-excite, linear 1x1 projection, and the shortcut.
+
+    Parameters
+    ----------
+    inputs, expanded, outputs : int
+        Channels; there is no expansion layer where `expanded` equals `inputs`.
+    kernel, stride, dilation : int
+        Of the depthwise convolution.
+    squeezed : int
+        Channels inside squeeze-and-excite; 0 for none.
+    residual : bool
+        Whether the input is added to the output.
+    activation : type of torch.nn.Module
+        Used after the expansion and the depthwise convolution; takes ``inplace``.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        expanded: int,
+        outputs: int,
+        *,
+        kernel: int,
+        stride: int,
+        dilation: int,
+        squeezed: int,
+        residual: bool,
+        activation: type[nn.ReLU | nn.ReLU6 | nn.Hardswish],
+        norm_eps: float | None,
+        padding: Padding,
+    ) -> None:
+        super().__init__()
+        self.residual = residual
+        self.expand: nn.Module = nn.Identity()
+        if expanded != inputs:
+            self.expand = ConvNorm(inputs, expanded, norm_eps=norm_eps, activation=activation(inplace=True))
+        self.depthwise = ConvNorm(
+            expanded,
+            expanded,
+            kernel,
+            stride=stride,
+            dilation=dilation,
+            groups=expanded,
+            norm_eps=norm_eps,
+            activation=activation(inplace=True),
+            padding=padding,
+        )
+        self.excite = SqueezeExcite(expanded, squeezed) if squeezed else nn.Identity()
+        self.project = ConvNorm(expanded, outputs, norm_eps=norm_eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H', W')."""
+        y: Tensor = self.project(self.excite(self.depthwise(self.expand(x))))
+        return y + x if self.residual else y
+
+
+MOBILENET_V2_STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+"""Expansion factor, channels, blocks and stride of every stage (MobileNetV2, table 2), width multiplier 1."""
+
+
+class MobileNetV2(nn.Module):
+    """MobileNetV2 without its last 1x1 layer, as DeepLab uses it.
+
+    Parameters
+    ----------
+    profile : BackboneProfile
+    """
+
+    channels = 320
+
+    def __init__(self, profile: BackboneProfile) -> None:
+        super().__init__()
+        eps, padding = profile.norm_eps, profile.padding
+        self.stem = ConvNorm(3, 32, 3, stride=2, norm_eps=eps, activation=nn.ReLU6(inplace=True), padding=padding)
+        plan = [
+            (factor, outputs, stride if i == 0 else 1)
+            for factor, outputs, blocks, stride in MOBILENET_V2_STAGES
+            for i in range(blocks)
+        ]
+        geometry = dilate(
+            [stride for *_, stride in plan], profile.output_stride, stem_stride=2, first=profile.first_dilation
+        )
+        inputs = 32
+        self.blocks = nn.Sequential()
+        for (factor, outputs, published_stride), (stride, dilation) in zip(plan, geometry, strict=True):
+            self.blocks.append(
+                InvertedResidual(
+                    inputs,
+                    factor * inputs,
+                    outputs,
+                    kernel=3,
+                    stride=stride,
+                    dilation=dilation,
+                    squeezed=0,
+                    residual=published_stride == 1 and inputs == outputs,
+                    activation=nn.ReLU6,
+                    norm_eps=eps,
+                    padding=padding,
+                )
+            )
+            inputs = outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, 3, H, W) to features (N, 320, h, w)."""
+        features: Tensor = self.blocks(self.stem(x))
+        return features
+
+
+class _V3Block(NamedTuple):
+    kernel: int
+    expanded: int
+    outputs: int
+    squeezed: int
+    activation: type[nn.ReLU | nn.Hardswish]
+    stride: int
+
+
+_RE, _HS = nn.ReLU, nn.Hardswish
+MOBILENET_V3_LARGE_BLOCKS = (
+    _V3Block(3, 16, 16, 0, _RE, 1),
+    _V3Block(3, 64, 24, 0, _RE, 2),
+    _V3Block(3, 72, 24, 0, _RE, 1),
+    _V3Block(5, 72, 40, 24, _RE, 2),
+    _V3Block(5, 120, 40, 32, _RE, 1),
+    _V3Block(5, 120, 40, 32, _RE, 1),
+    _V3Block(3, 240, 80, 0, _HS, 2),
+    _V3Block(3, 200, 80, 0, _HS, 1),
+    _V3Block(3, 184, 80, 0, _HS, 1),
+    _V3Block(3, 184, 80, 0, _HS, 1),
+    _V3Block(3, 480, 112, 120, _HS, 1),
+    _V3Block(3, 672, 112, 168, _HS, 1),
+    _V3Block(5, 672, 160, 168, _HS, 2),
+    _V3Block(5, 960, 160, 240, _HS, 1),
+    _V3Block(5, 960, 160, 240, _HS, 1),
+)
+"""The bottlenecks of MobileNetV3-Large (table 1); squeezed is a quarter of expanded, rounded to a multiple of 8."""
+
+
+class MobileNetV3Large(nn.Module):
+    """MobileNetV3-Large up to its 960-channel 1x1 layer.
+
+    Parameters
+    ----------
+    profile : BackboneProfile
+    """
+
+    channels = 960
+
+    def __init__(self, profile: BackboneProfile) -> None:
+        super().__init__()
+        eps, padding = profile.norm_eps, profile.padding
+        self.stem = ConvNorm(3, 16, 3, stride=2, norm_eps=eps, activation=nn.Hardswish(inplace=True), padding=padding)
+        geometry = dilate(
+            [block.stride for block in MOBILENET_V3_LARGE_BLOCKS],
+            profile.output_stride,
+            stem_stride=2,
+            first=profile.first_dilation,
+        )
+        inputs = 16
+        self.blocks = nn.Sequential()
+        for block, (stride, dilation) in zip(MOBILENET_V3_LARGE_BLOCKS, geometry, strict=True):
+            self.blocks.append(
+                InvertedResidual(
+                    inputs,
+                    block.expanded,
+                    block.outputs,
+                    kernel=block.kernel,
+                    stride=stride,
+                    dilation=dilation,
+                    squeezed=block.squeezed,
+                    residual=block.stride == 1 and inputs == block.outputs,
+                    activation=block.activation,
+                    norm_eps=eps,
+                    padding=padding,
+                )
+            )
+            inputs = block.outputs
+        self.last = ConvNorm(inputs, self.channels, norm_eps=eps, activation=nn.Hardswish(inplace=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, 3, H, W) to features (N, 960, h, w)."""
+        features: Tensor = self.last(self.blocks(self.stem(x)))
+        return features
