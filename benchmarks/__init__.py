@@ -1,0 +1,1 @@
+"""Measurements of the program beside its peers: ``python -m benchmarks``."""
