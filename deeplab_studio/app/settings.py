@@ -145,6 +145,14 @@ SETTINGS: tuple[Setting, ...] = (
         high=1 << 40,
     ),
     Setting(
+        "memory/photos_bytes",
+        1024 * MIB,
+        "int",
+        QT_TRANSLATE_NOOP("Settings", "Memory for open photos"),
+        low=64 * MIB,
+        high=1 << 40,
+    ),
+    Setting(
         "memory/history_bytes",
         256 * MIB,
         "int",

@@ -1,0 +1,192 @@
+"""From paths a person dropped to the items of a project, and from an item to an open document. Runs off the window's
+thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication
+
+from deeplab_studio.app.canvas.mips import build_mips
+from deeplab_studio.app.document import CrfSettings, Document
+from deeplab_studio.core.cancel import CancelToken
+from deeplab_studio.core.classmap import ClassMap
+from deeplab_studio.core.errors import StudioError
+from deeplab_studio.core.files import find_images
+from deeplab_studio.core.history import History
+from deeplab_studio.core.images import load_image
+from deeplab_studio.core.labels import VOC_LABELS, LabelSet
+from deeplab_studio.core.project import Item, Project
+from deeplab_studio.core.voc import find_voc, read_mask, read_voc
+from deeplab_studio.crf.params import CrfParams
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What came of opening some paths.
+
+    Attributes
+    ----------
+    project : Project or None
+        None if nothing was found and none was open.
+    items : list of Item
+        The images to list, in order.
+    first : int or None
+        The item to show.
+    label_set : LabelSet
+    masks : dict of int to Path
+        Mask files of a data set that was made elsewhere, by item.
+    problems : list of StudioError
+        What could not be opened.
+    notices : list of str
+        What the person should know.
+    """
+
+    project: Project | None
+    items: list[Item]
+    first: int | None
+    label_set: LabelSet
+    masks: dict[int, Path] = field(default_factory=dict)
+    problems: list[StudioError] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+
+def gather(paths: Sequence[Path], project: Project | None, visible: Sequence[Item], cancel: CancelToken) -> Opened:
+    """Find the photos under `paths` and their place in a project.
+
+    A single folder is a data set of its own and gets its own project; files, and folders together with files, are added
+    to the one that is open, or to the scratch project if none is.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    project : Project, optional
+        The one that is open.
+    visible : sequence of Item
+        What the list shows now.
+    cancel : CancelToken
+
+    Raises
+    ------
+    StudioError
+        If the project cannot be opened.
+    """
+    if len(paths) == 1 and paths[0].is_dir():
+        return _gather_folder(paths[0], cancel)
+    found = find_images(paths, cancel)
+    if not found.images:
+        return Opened(project, [], None, VOC_LABELS, problems=found.problems)
+    target = project or Project.scratch()
+    added = target.add(found.images)
+    known = {item.id for item in visible}
+    items = [*visible, *(item for item in added if item.id not in known)]
+    return Opened(target, items, added[0].id, target.label_set, problems=found.problems, notices=_notices(target))
+
+
+def _gather_folder(folder: Path, cancel: CancelToken) -> Opened:
+    root = find_voc(folder)
+    if root is not None:
+        return _gather_voc(root)
+    found = find_images([folder], cancel)
+    project = Project.for_folder(folder)
+    items = project.add(found.images) if found.images else []
+    listed = {item.id for item in items}
+    # Photos from elsewhere that were dropped onto this data set before.
+    items += [item for item in project.items() if item.id not in listed and not item.path.is_relative_to(folder)]
+    return Opened(project, items, _first(items), project.label_set, problems=found.problems, notices=_notices(project))
+
+
+def _gather_voc(root: Path) -> Opened:
+    dataset = read_voc(root)
+    project = Project.for_folder(root, label_set=dataset.label_set)
+    items = project.add([item.image for item in dataset.items])
+    masks = {
+        item.id: voc_item.mask for item, voc_item in zip(items, dataset.items, strict=True) if voc_item.mask is not None
+    }
+    notices = [_tr("Pascal VOC data set: {0} photos, {1} with masks.").format(len(items), len(masks))]
+    return Opened(project, items, _first(items), project.label_set, masks, notices=[*notices, *_notices(project)])
+
+
+def _first(items: Sequence[Item]) -> int | None:
+    """The first image that is not finished, else the first."""
+    if not items:
+        return None
+    return next((item.id for item in items if item.state in ("new", "in progress")), items[0].id)
+
+
+def _notices(project: Project) -> list[str]:
+    return [project.notice] if project.notice else []
+
+
+def load_document(
+    project: Project, item: Item, mask: Path | None, crf: CrfSettings, history_bytes: int
+) -> tuple[Document, list[str]]:
+    """Read a photo and what the project knows about it.
+
+    Parameters
+    ----------
+    project : Project
+    item : Item
+    mask : Path, optional
+        A mask made elsewhere, used if the project has none yet. It counts as decided by a person: all of it is pinned.
+    crf : CrfSettings
+        What to start with if the image has no settings of its own.
+    history_bytes : int
+
+    Returns
+    -------
+    Document
+    list of str
+        What the person should know about this photo.
+
+    Raises
+    ------
+    StudioError
+        If the photo cannot be read.
+    """
+    image = load_image(item.path)
+    notices = [f"{item.path.name}: {note}" for note in image.notes]
+    shape = image.pixels.shape[:2]
+    class_map = ClassMap.empty(*shape)
+    labelled = False
+    saved = project.load_map(item.id)
+    if saved is not None and saved[0].shape == shape:
+        class_map = ClassMap(*saved)
+        labelled = True
+    elif saved is not None:
+        was, now = (f"{width} x {height}" for height, width in (saved[0].shape, shape))
+        text = _tr("{0} was {1} pixels when it was labelled and is {2} now: its old mask does not fit and is not shown.")
+        notices.append(text.format(item.path.name, was, now))
+    elif mask is not None:
+        try:
+            labels = read_mask(mask, image_size=(shape[1], shape[0]))
+            class_map = ClassMap(labels, labels != 255)
+            labelled = True
+        except StudioError as error:
+            notices.append(str(error))
+    document = Document(
+        item=item,
+        image=image,
+        mips=build_mips(image.pixels),
+        class_map=class_map,
+        history=History(class_map, history_bytes),
+        crf=_saved_crf(project, item) or crf,
+        labelled=labelled,
+    )
+    return document, notices
+
+
+def _saved_crf(project: Project, item: Item) -> CrfSettings | None:
+    saved = project.params(item.id).get("crf")
+    if not isinstance(saved, dict):
+        return None
+    try:
+        return CrfSettings(bool(saved["on"]), CrfParams.from_dict(saved["params"]))
+    except (KeyError, TypeError, ValueError):
+        return None  # written by another release; the defaults do
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("Opening", text)

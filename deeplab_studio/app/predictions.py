@@ -1,0 +1,201 @@
+"""The model in use and what it says about the open images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from deeplab_studio.app.jobs import Job, Lane
+from deeplab_studio.core.errors import StudioError
+from deeplab_studio.core.labels import ClassMapping, LabelSet
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from deeplab_studio.app.document import Document
+    from deeplab_studio.engine.predictor import Predictor
+    from deeplab_studio.engine.scores import Scores
+
+_LOADING = "load model"
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What the window shows of a loaded model."""
+
+    path: Path
+    model_id: str
+    title: str
+    version: str
+    classes: LabelSet
+    device: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The scores of one image and the class map they give, in the project's class ids."""
+
+    item_id: int
+    scores: Scores
+    labels: npt.NDArray[np.uint8] | None
+
+
+class Predictions(QObject):
+    """Loads models and predicts: the image on screen first, then the ones likely to be next.
+
+    Parameters
+    ----------
+    cache_bytes : int
+        Scores are kept up to this size, so that going back is instant.
+
+    Signals
+    -------
+    modelChanged : ModelInfo or None
+    modelLoading : str
+        Name of the file being loaded, "" when it is over.
+    predicted : Prediction
+    progressed : int, float
+        Item and fraction done.
+    failed : StudioError
+    noticed : str
+        Something the person should know (stepped down to the CPU).
+    busyChanged : bool
+    """
+
+    modelChanged = Signal(object)
+    modelLoading = Signal(str)
+    predicted = Signal(object)
+    progressed = Signal(int, float)
+    failed = Signal(object)
+    noticed = Signal(str)
+    busyChanged = Signal(bool)
+
+    def __init__(self, cache_bytes: int, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.model: ModelInfo | None = None
+        self.lane = Lane("predict", self)
+        self.lane.busyChanged.connect(self.busyChanged)
+        self._device = "auto"
+        self._predictor: Predictor | None = None
+        self._cache_bytes = cache_bytes
+        self._cache: dict[tuple[object, ...], Scores] | None = None
+
+    @property
+    def device(self) -> str:
+        """What the person chose: "auto", "cpu", "cuda:0", "mps"."""
+        return self._device
+
+    def load_model(self, path: Path) -> None:
+        """Load a checkpoint; the model in use stays until it succeeded."""
+        self.modelLoading.emit(path.name)
+        device = self._device
+
+        def work(_job: Job) -> tuple[Predictor, ModelInfo]:
+            from deeplab_studio.checkpoints import load_checkpoint
+            from deeplab_studio.engine import Predictor
+
+            model = load_checkpoint(path)
+            predictor = Predictor(model, device=device, on_notice=self.noticed.emit)
+            info = ModelInfo(path, model.model_id, model.title, model.version, model.classes, str(predictor.device))
+            return predictor, info
+
+        self.lane.keep_only(())
+        self.lane.submit(_LOADING, work, self._model_loaded, self._model_failed, priority=100)
+
+    def set_device(self, device: str) -> None:
+        """Use another device from now on, for the loaded model too."""
+        self._device = device
+        if self.model is not None:
+            self.load_model(self.model.path)
+
+    def unload(self) -> None:
+        """Work without a model."""
+        self.lane.keep_only(())
+        self._predictor = None
+        self.model = None
+        self.modelChanged.emit(None)
+
+    def cached(self, document: Document) -> bool:
+        """Whether the scores of this image by this model are in memory."""
+        return self.model is not None and self._key(document) in self._scores()
+
+    def want(self, wanted: Sequence[tuple[Document, ClassMapping | None]]) -> None:
+        """Predict these images in this order and nothing else.
+
+        Parameters
+        ----------
+        wanted : sequence of (Document, ClassMapping or None)
+            With a mapping the class map is made too (the image on screen); without, only the scores (images likely to
+            be next).
+        """
+        predictor = self._predictor
+        if predictor is None:
+            return
+        keys = [self._key(document) for document, _ in wanted]
+        loading = {_LOADING} if self.lane.find(_LOADING) else set()
+        self.lane.keep_only({*keys, *loading})
+        for rank, ((document, mapping), key) in enumerate(zip(wanted, keys, strict=True)):
+            priority = len(wanted) - rank
+            running = self.lane.find(key)
+            if running is not None and mapping is None:
+                running.priority = priority
+            elif mapping is not None or key not in self._scores():
+                self._submit(predictor, document, mapping, key, priority)
+
+    def stop(self) -> None:
+        """Cancel what runs and waits."""
+        self.lane.keep_only(())
+        self.modelLoading.emit("")
+
+    def forget(self) -> None:
+        """Drop all scores kept."""
+        self.lane.keep_only(())
+        self._scores().clear()
+
+    def close(self) -> None:
+        """Stop and wait for the thread."""
+        self.lane.close()
+
+    def _submit(
+        self,
+        predictor: Predictor,
+        document: Document,
+        mapping: ClassMapping | None,
+        key: tuple[object, ...],
+        priority: int,
+    ) -> None:
+        pixels = document.image.pixels
+        item_id = document.item.id
+        cache = self._scores()
+
+        def work(job: Job) -> Prediction:
+            scores = cache.get(key)
+            if scores is None:
+                scores = predictor.predict(pixels, cancel=job.token, progress=job.report)
+                cache.put(key, scores)
+            labels = None if mapping is None else mapping.to_target[scores.class_map()]
+            return Prediction(item_id, scores, labels)
+
+        def report(fraction: float) -> None:
+            self.progressed.emit(item_id, fraction)
+
+        on_failed = self.failed.emit if mapping is not None else None
+        self.lane.submit(key, work, self.predicted.emit, on_failed, on_progress=report, priority=priority)
+
+    def _key(self, document: Document) -> tuple[object, ...]:
+        assert self.model is not None
+        return (document.item.path, document.image.pixels.shape, self.model.model_id, self.model.device)
+
+    def _model_loaded(self, loaded: tuple[Predictor, ModelInfo]) -> None:
+        self._predictor, self.model = loaded
+        self.modelLoading.emit("")
+        self.modelChanged.emit(self.model)
+
+    def _model_failed(self, error: StudioError) -> None:
+        self.modelLoading.emit("")
+        self.failed.emit(error)

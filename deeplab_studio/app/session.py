@@ -1,0 +1,586 @@
+"""What the program is doing: the open data set, the image on screen and everything that happens to it.
+
+The window shows a `Session` and passes on what a person does; it decides nothing itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from deeplab_studio.app.document import CrfSettings, Document, DocumentShelf
+from deeplab_studio.app.jobs import Job, Lane
+from deeplab_studio.app.opening import Opened, gather, load_document
+from deeplab_studio.app.predictions import Prediction, Predictions
+from deeplab_studio.app.refinement import Refined, Refinement
+from deeplab_studio.core.classmap import Edit, PaintRules, Stroke
+from deeplab_studio.core.errors import StudioError
+from deeplab_studio.core.geometry import Rect
+from deeplab_studio.core.labels import VOC_LABELS, ClassMapping, LabelSet
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from deeplab_studio.app.settings import Settings
+    from deeplab_studio.core.project import Item, Project
+
+log = logging.getLogger(__name__)
+
+SAVE_AFTER_MS = 700
+"""Rest after the last change before it goes to disk; with the writing itself well under the promised two seconds."""
+
+SAVE_AT_LATEST_MS = 1500
+"""A person who paints without a rest is saved this often."""
+
+RETRY_SAVE_MS = 5000
+
+PHOTOS_AHEAD = 2
+
+
+@dataclass
+class _Selection:
+    """The items in the list, in its order, and the one on screen."""
+
+    items: list[Item] = field(default_factory=list)
+    current: int | None = None
+
+    def item(self, item_id: int) -> Item | None:
+        return next((item for item in self.items if item.id == item_id), None)
+
+    def around(self, item_id: int) -> list[Item]:
+        """The items likely to be looked at next, the likeliest first."""
+        index = next((i for i, item in enumerate(self.items) if item.id == item_id), None)
+        if index is None:
+            return []
+        return [*self.items[index + 1 : index + 1 + PHOTOS_AHEAD], *self.items[max(index - 1, 0) : index]]
+
+
+class Session(QObject):
+    """The state of one window.
+
+    Parameters
+    ----------
+    settings : Settings
+    parent : QObject, optional
+
+    Signals
+    -------
+    itemsChanged : list of Item
+        Another list of images.
+    itemStateChanged : int, str
+    currentChanged : Document or None
+        Another image is on screen.
+    imageFailed : int, StudioError
+        An image of the list could not be opened.
+    labelsChanged : Rect or None
+        Pixels of the current class map changed; None means all of it.
+    previewed : Refined or None
+        A class map to show for the moment instead of the real one.
+    refined : Refined
+        The CRF's exact result is in the class map.
+    scoresChanged : Document
+        The current model's scores for the image on screen are known.
+    historyChanged
+    labelSetChanged : LabelSet
+    crfChanged : CrfSettings
+        The CRF settings of the image on screen changed other than by `set_crf`.
+    activeClassChanged : int
+    noticed : str, str
+        Level ("info", "warning", "error") and a sentence for the person.
+    projectChanged : Project
+    """
+
+    itemsChanged = Signal(list)
+    itemStateChanged = Signal(int, str)
+    currentChanged = Signal(object)
+    imageFailed = Signal(int, object)
+    labelsChanged = Signal(object)
+    previewed = Signal(object)
+    refined = Signal(object)
+    scoresChanged = Signal(object)
+    historyChanged = Signal()
+    labelSetChanged = Signal(object)
+    crfChanged = Signal(object)
+    activeClassChanged = Signal(int)
+    noticed = Signal(str, str)
+    projectChanged = Signal(object)
+
+    def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._settings = settings
+        self.disk = Lane("disk", self)
+        self.predictions = Predictions(settings.get("memory/scores_bytes"), self)
+        self.refinement = Refinement(self)
+        self.project: Project | None = None
+        self.label_set: LabelSet = VOC_LABELS
+        self.current: Document | None = None
+        self.rules = PaintRules()
+        self.active_class = 1
+        self._previous_class = 0
+        self._selection = _Selection()
+        self._masks: dict[int, Path] = {}
+        self._shelf = DocumentShelf(settings.get("memory/photos_bytes"))
+        self._crf = CrfSettings(settings.get("crf/on"), settings.crf_params())
+        self._stroke: Stroke | None = None
+        self._after_stroke: list[Callable[[], None]] = []
+        self._asked_to_predict: int | None = None
+        self._save_timer = QTimer(self, singleShot=True)
+        self._save_timer.timeout.connect(self.save)
+        self._save_at_latest = QTimer(self, singleShot=True)
+        self._save_at_latest.timeout.connect(self.save)
+        self.predictions.modelChanged.connect(self._on_model_changed)
+        self.predictions.predicted.connect(self._on_predicted)
+        self.predictions.failed.connect(self._on_failed)
+        self.predictions.noticed.connect(lambda text: self.noticed.emit("warning", text))
+        self.refinement.previewed.connect(self._on_previewed)
+        self.refinement.refined.connect(self._on_refined)
+        self.refinement.failed.connect(self._on_failed)
+
+    # Opening
+
+    def open_paths(self, paths: Iterable[Path]) -> None:
+        """Open images, folders and data sets; a single folder replaces what is open, anything else is added to it."""
+        wanted = [Path(path) for path in paths]
+        if not wanted:
+            return
+        project, visible = self.project, list(self._selection.items)
+
+        def work(job: Job) -> Opened:
+            return gather(wanted, project, visible, job.token)
+
+        self.disk.submit("open", work, self._on_opened, self._on_failed, priority=20)
+
+    def select(self, item_id: int) -> None:
+        """Put an image on screen."""
+        item = self._selection.item(item_id)
+        if item is None or item_id == self._selection.current:
+            return
+        self.abort_stroke()
+        self.save()
+        self._selection.current = item_id
+        self.refinement.forget()
+        document = self._shelf.get(item_id)
+        if document is not None:
+            self._show(document)
+        else:
+            self._load(item, priority=10)
+
+    def step(self, order: list[int], offset: int) -> None:
+        """Go `offset` images on in `order` (item ids as the list shows them)."""
+        if not order:
+            return
+        current = self._selection.current
+        if current in order:
+            index = min(max(order.index(current) + offset, 0), len(order) - 1)
+        else:
+            index = 0
+        self.select(order[index])
+
+    @property
+    def items(self) -> list[Item]:
+        """The images in the list."""
+        return self._selection.items
+
+    @property
+    def current_id(self) -> int | None:
+        """The item on screen or being loaded."""
+        return self._selection.current
+
+    # Editing
+
+    def set_active_class(self, class_id: int) -> None:
+        """Paint this class from now on."""
+        if class_id != self.active_class:
+            self._previous_class = self.active_class
+            self.active_class = class_id
+            self.activeClassChanged.emit(class_id)
+
+    def swap_class(self) -> None:
+        """Switch between class 0 and the class used before."""
+        self.set_active_class(0 if self.active_class != 0 else (self._previous_class or 1))
+
+    def set_rules(self, rules: PaintRules) -> None:
+        """What strokes may change from now on."""
+        self.rules = rules
+
+    def begin_stroke(self, name: str) -> bool:
+        """Start a gesture; False if there is nothing to paint on."""
+        if self.current is None or self._stroke is not None or (self.project is not None and self.project.read_only):
+            return False
+        self.refinement.lane.cancel("live")
+        self.previewed.emit(None)
+        self._stroke = self.current.class_map.begin(name, self.rules)
+        return True
+
+    def paint(self, top: int, left: int, mask: npt.NDArray[np.bool_], value: int) -> Rect | None:
+        """Paint within the open gesture; the box that changed."""
+        if self._stroke is None:
+            return None
+        rect = self._stroke.paint(top, left, mask, value)
+        if rect is not None:
+            self.labelsChanged.emit(rect)
+        return rect
+
+    def commit_stroke(self) -> None:
+        """End the gesture as one undo step."""
+        if self._stroke is None or self.current is None:
+            return
+        edit = self._stroke.commit()
+        self._stroke = None
+        self._record(self.current, edit, by_person=True)
+        self._run_after_stroke()
+
+    def abort_stroke(self) -> None:
+        """Take the open gesture back."""
+        if self._stroke is None:
+            return
+        rect = self._stroke.abort()
+        self._stroke = None
+        if rect is not None:
+            self.labelsChanged.emit(rect)
+        self._run_after_stroke()
+
+    def undo(self) -> None:
+        """Take back the newest change of the image on screen."""
+        self._travel(back=True)
+
+    def redo(self) -> None:
+        """Make the change undone last again."""
+        self._travel(back=False)
+
+    def unpin(self) -> None:
+        """Let predictions and the CRF change every pixel of this image again."""
+        document = self.current
+        if document is not None and self._stroke is None:
+            edit = document.class_map.set_pins(False, self.tr("Unpin everything"))
+            self._record(document, edit, by_person=True)
+            self.labelsChanged.emit(None)
+
+    def clear(self) -> None:
+        """Set all pixels that are not pinned to class 0."""
+        import numpy as np
+
+        document = self.current
+        if document is not None and self._stroke is None:
+            self.refinement.forget()
+            self.previewed.emit(None)
+            edit = document.class_map.replace(np.zeros(document.class_map.shape, np.uint8), self.tr("Clear"))
+            self._record(document, edit, by_person=True)
+            self.labelsChanged.emit(None)
+
+    def set_state(self, item_id: int, state: str) -> None:
+        """Change how far an image is."""
+        item = self._selection.item(item_id)
+        project = self.project
+        if item is None or project is None or item.state == state:
+            return
+        self._replace_item(replace(item, state=state))
+        self.disk.submit(
+            ("state", item_id), lambda _job: project.set_state(item_id, state), None, self._on_failed, priority=60
+        )
+        self.itemStateChanged.emit(item_id, state)
+
+    # Model and CRF
+
+    def predict(self) -> None:
+        """Predict the image on screen, also over what is there; pinned pixels stay."""
+        if self.current is not None and self.predictions.model is not None:
+            self._asked_to_predict = self.current.item.id
+            self._want_predictions()
+
+    def set_crf(self, settings: CrfSettings, *, live: bool) -> None:
+        """Use these CRF settings on the image on screen.
+
+        Parameters
+        ----------
+        settings : CrfSettings
+        live : bool
+            A slider is moving: show what it would give; otherwise make it so.
+        """
+        document = self.current
+        if live:
+            if document is not None and document.scores is not None and settings.on and self._stroke is None:
+                self.refinement.follow(document, settings, self._mapping())
+            return
+        self._crf = settings
+        self._settings.set("crf/on", settings.on)
+        self._settings.set_crf_params(settings.params)
+        if document is None:
+            return
+        if document.scores is None:
+            document.crf = settings
+        elif self._stroke is None:
+            self.refinement.settle(document, settings, self._mapping())
+
+    # Saving
+
+    def save(self) -> None:
+        """Write what changed to the project, in the background."""
+        self._save_timer.stop()
+        self._save_at_latest.stop()
+        for document in self._shelf.documents():
+            if document.unsaved:
+                self._save(document)
+
+    def close(self) -> None:
+        """Save everything and end all background work."""
+        self.abort_stroke()
+        self.refinement.close()
+        self.predictions.close()
+        self.save()
+        self.disk.close(finish=True)
+        if self.project is not None:
+            self.project.close()
+            self.project = None
+
+    # What follows is the session's own business.
+
+    def _on_opened(self, opened: Opened) -> None:
+        for problem in opened.problems:
+            self.noticed.emit("warning", str(problem))
+        if not opened.items:
+            if not opened.problems:
+                self.noticed.emit("warning", self.tr("No photos were found there."))
+            return
+        if opened.project is not self.project:
+            self._leave_project()
+            self.project = opened.project
+            self.label_set = opened.label_set
+            self.projectChanged.emit(opened.project)
+            self.labelSetChanged.emit(self.label_set)
+            if self.active_class != 255 and self.active_class >= len(self.label_set):
+                self.set_active_class(min(1, len(self.label_set) - 1))
+        for notice in opened.notices:
+            self.noticed.emit("info", notice)
+        self._masks.update(opened.masks)
+        self._selection.items = list(opened.items)
+        self.itemsChanged.emit(self._selection.items)
+        if opened.first is not None:
+            self._selection.current = None if opened.first != self._selection.current else self._selection.current
+            self.select(opened.first)
+
+    def _leave_project(self) -> None:
+        self.abort_stroke()
+        self.save()
+        project = self.project
+        self.refinement.forget()
+        self.predictions.forget()
+        if project is not None:
+            self.disk.submit(("close", id(project)), lambda _job: project.close(), priority=1)
+        self._shelf.clear()
+        self._masks.clear()
+        self._selection = _Selection()
+        self.current = None
+        self.currentChanged.emit(None)
+
+    def _load(self, item: Item, priority: int) -> None:
+        project = self.project
+        assert project is not None
+        mask, crf, history_bytes = self._masks.get(item.id), self._crf, self._settings.get("memory/history_bytes")
+
+        def work(_job: Job) -> tuple[Document, list[str]]:
+            return load_document(project, item, mask, crf, history_bytes)
+
+        def failed(error: StudioError) -> None:
+            self.imageFailed.emit(item.id, error)
+            if item.id == self._selection.current:
+                self.current = None
+                self.currentChanged.emit(None)
+                self.noticed.emit("error", str(error))
+
+        self.disk.submit(("load", item.id), work, self._on_loaded, failed, priority=priority, interrupt=False)
+
+    def _on_loaded(self, loaded: tuple[Document, list[str]]) -> None:
+        document, notices = loaded
+        if self._selection.item(document.item.id) is None:
+            return  # another data set was opened meanwhile
+        known = self._shelf.get(document.item.id)
+        if known is None:
+            keep = {self._selection.current} if self._selection.current is not None else set()
+            self._shelf.put(document, keep)
+            known = document
+        if document.item.id == self._selection.current:
+            if self.current is not known:
+                self._show(known)
+            for notice in notices:
+                self.noticed.emit("info", notice)
+        else:
+            self._want_predictions()
+
+    def _show(self, document: Document) -> None:
+        self.current = document
+        self.currentChanged.emit(document)
+        self.crfChanged.emit(document.crf)
+        self.historyChanged.emit()
+        self._want_predictions()
+        for rank, item in enumerate(self._selection.around(document.item.id)):
+            if self._shelf.get(item.id) is None and self.disk.find(("load", item.id)) is None:
+                self._load(item, priority=-rank)
+
+    def _want_predictions(self) -> None:
+        """Ask for the scores of the image on screen and of its neighbours."""
+        document = self.current
+        if document is None or self.predictions.model is None:
+            return
+        wanted: list[tuple[Document, ClassMapping | None]] = []
+        if document.scores is None or self._asked_to_predict == document.item.id:
+            wanted.append((document, self._mapping()))
+        if self._settings.get("model/automatic"):
+            for item in self._selection.around(document.item.id):
+                neighbour = self._shelf.get(item.id)
+                if neighbour is not None and neighbour.scores is None:
+                    wanted.append((neighbour, None))
+        self.predictions.want(wanted)
+
+    def _on_predicted(self, prediction: Prediction) -> None:
+        document = self._shelf.get(prediction.item_id)
+        if document is None:
+            return
+        document.scores = prediction.scores
+        if prediction.labels is None:
+            return
+        asked = self._asked_to_predict == prediction.item_id
+        if asked:
+            self._asked_to_predict = None
+        automatic = self._settings.get("model/automatic") and not document.labelled
+        if document is self.current:
+            self.scoresChanged.emit(document)
+        if not asked and not automatic:
+            return
+        labels = prediction.labels
+
+        def apply() -> None:
+            edit = document.class_map.replace(labels, self.tr("Prediction"))
+            document.labelled = True
+            self._record(document, edit, by_person=False)
+            if document is self.current:
+                self.labelsChanged.emit(None)
+                if document.crf.on:
+                    self.refinement.settle(document, document.crf, self._mapping())
+
+        self._when_no_stroke(apply)
+
+    def _on_previewed(self, refined: Refined) -> None:
+        if self.current is not None and refined.item_id == self.current.item.id and self._stroke is None:
+            self.previewed.emit(refined)
+
+    def _on_refined(self, refined: Refined) -> None:
+        document = self.current
+        if document is None or refined.item_id != document.item.id:
+            return
+
+        def apply() -> None:
+            before, after = document.crf, refined.settings
+            details = {"crf": (before, after)} if before != after else {}
+            name = self.tr("CRF") if after.on else self.tr("CRF off")
+            edit = document.class_map.replace(refined.labels, name, details)
+            document.crf = after
+            document.labelled = True
+            self._record(document, edit, by_person=before != after)
+            self.previewed.emit(None)
+            self.labelsChanged.emit(None)
+            self.refined.emit(refined)
+
+        self._when_no_stroke(apply)
+
+    def _on_model_changed(self, model: object) -> None:
+        for document in self._shelf.documents():
+            document.scores = None
+        if self.current is not None and self.current.item.state == "new":
+            self._asked_to_predict = self.current.item.id  # a model was chosen to see what it says
+        self.refinement.forget()
+        self.previewed.emit(None)
+        if model is not None:
+            unmatched = self._mapping().unmatched
+            if unmatched:
+                shown = ", ".join(unmatched[:5]) + ("…" if len(unmatched) > 5 else "")
+                text = self.tr("The data set has no class for {0} of the model's classes ({1}): they become class 0.")
+                self.noticed.emit("warning", text.format(len(unmatched), shown))
+        self._want_predictions()
+
+    def _on_failed(self, error: StudioError) -> None:
+        self._asked_to_predict = None
+        self.noticed.emit("error", str(error))
+
+    def _mapping(self) -> ClassMapping:
+        model = self.predictions.model
+        return ClassMapping.between(model.classes if model is not None else self.label_set, self.label_set)
+
+    def _travel(self, *, back: bool) -> None:
+        document = self.current
+        if document is None or self._stroke is not None:
+            return
+        self.refinement.lane.keep_only(())
+        self.previewed.emit(None)
+        moved = document.history.undo() if back else document.history.redo()
+        if moved is None:
+            return
+        edit, rect = moved
+        if "crf" in edit.details:
+            before, after = edit.details["crf"]  # type: ignore[misc]
+            document.crf = self._crf = before if back else after
+            self.crfChanged.emit(document.crf)
+        self._changed(document)
+        self.labelsChanged.emit(None if rect.is_empty else rect)
+        self.historyChanged.emit()
+
+    def _record(self, document: Document, edit: Edit | None, *, by_person: bool) -> None:
+        if edit is None:
+            return
+        document.history.push(edit)
+        document.labelled = True
+        if by_person and document.item.state == "new":
+            self.set_state(document.item.id, "in progress")
+        self._changed(document)
+        self.historyChanged.emit()
+        self.disk.submit(("compact", document.item.id), lambda _job: document.history.compact(), priority=-50)
+
+    def _changed(self, document: Document) -> None:
+        document.unsaved = True
+        self._save_timer.start(SAVE_AFTER_MS)
+        if not self._save_at_latest.isActive():
+            self._save_at_latest.start(SAVE_AT_LATEST_MS)
+
+    def _save(self, document: Document) -> None:
+        project = self.project
+        if project is None or project.read_only:
+            return
+        labels, pinned = document.class_map.labels.copy(), document.class_map.pinned.copy()
+        crf = {"on": document.crf.on, "params": document.crf.params.to_dict()}
+        item_id = document.item.id
+        document.unsaved = False
+
+        def work(_job: Job) -> None:
+            project.save_map(item_id, labels, pinned)
+            project.set_params(item_id, {"crf": crf})
+
+        def failed(error: StudioError) -> None:
+            document.unsaved = True
+            self.noticed.emit("error", str(error))
+            self._save_at_latest.start(RETRY_SAVE_MS)
+
+        self.disk.submit(("save", item_id), work, None, failed, priority=50, interrupt=False)
+
+    def _replace_item(self, item: Item) -> None:
+        items = self._selection.items
+        items[next(i for i, each in enumerate(items) if each.id == item.id)] = item
+        document = self._shelf.get(item.id)
+        if document is not None:
+            document.item = item
+
+    def _when_no_stroke(self, action: Callable[[], None]) -> None:
+        if self._stroke is None:
+            action()
+        else:
+            self._after_stroke.append(action)
+
+    def _run_after_stroke(self) -> None:
+        actions, self._after_stroke = self._after_stroke, []
+        for action in actions:
+            action()
