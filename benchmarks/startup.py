@@ -47,9 +47,7 @@ class Times(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=int, default=7, help="starts of each program and case (default: 7)")
-    parser.add_argument(
-        "--install-peers", action="store_true", help=f"install {PEER[0]} into {peers.FOLDER.name} first"
-    )
+    parser.add_argument("--install-peers", action="store_true", help=f"first install {PEER[0]}, apart")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
