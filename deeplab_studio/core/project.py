@@ -1,0 +1,608 @@
+"""The project: everything a person has decided about a data set, in one file.
+
+The file is a SQLite database in WAL mode. Every change is one transaction, synchronised to the disk before the call
+returns (``synchronous=FULL``; under ``NORMAL`` the log reaches the disk only at the next checkpoint, and a power cut
+takes everything since the last one). What `Project.save_map` has returned from survives a killed process and a power
+cut; a write cut off in the middle leaves the state before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+from deeplab_studio.core.classmap import Labels, Mask
+from deeplab_studio.core.errors import StudioError
+from deeplab_studio.core.files import natural_key
+from deeplab_studio.core.labels import VOC_LABELS, LabelClass, LabelSet
+from deeplab_studio.core.project_file import OpenFile, create, open_existing, open_memory, project_error
+from deeplab_studio.core.voc.layout import IMAGES, safe_id
+
+PROJECT_NAME = "deeplab-studio.dlsproj"
+"""Name of the project file in the folder it belongs to."""
+
+STATES = ("new", "in progress", "done", "reviewed", "empty")
+"""What an item can be; "empty" means that nobody needs to label it, not that a map is missing."""
+
+_COMPRESSION = 1
+"""zlib level: class maps are flat, higher levels take several times longer for little."""
+
+
+_FEW = 100
+"""From this many items on, one pass over the table is faster than a query for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image of a project.
+
+    Parameters
+    ----------
+    id : int
+        Never changes and is never given again.
+    key : str
+        The photo's path from the project's root, with forward slashes; absolute if it lies elsewhere.
+    path : Path
+        The photo. It may have gone since.
+    state : str
+        One of `STATES`.
+    name : str
+        What the item is called in an exported data set; unique, and the same in every export.
+    """
+
+    id: int
+    key: str
+    path: Path
+    state: str
+    name: str
+
+
+class Project:
+    """Items with their class maps, pins, states and parameters, and the label set they share.
+
+    A new project lives in memory until there is something a person would miss: looking into a folder leaves nothing
+    behind. Adding items is no such thing; saving a class map, a state, a parameter or a label set is.
+
+    All methods may be called from any thread; calls wait for each other. Those that save wait for the disk.
+
+    Parameters
+    ----------
+    places : iterable of Path
+        Where the file is or will be, best place first. The next one is taken if one cannot be written.
+    root : Path or None
+        Folder that keys are relative to.
+    label_set : LabelSet
+        For a project that does not exist yet.
+    skip_taken : bool
+        Whether to go on to the next place, instead of opening for reading, if another window writes there.
+
+    Raises
+    ------
+    StudioError
+        If a file is there but is damaged, is something else, or was made by a newer program. It is left as it is.
+    """
+
+    def __init__(
+        self, places: Iterable[Path], *, root: Path | None, label_set: LabelSet = VOC_LABELS, skip_taken: bool = False
+    ) -> None:
+        places = list(places)
+        existing = [place for place in places if place.exists()]
+        self._free_places = [place for place in places if place not in existing]
+        self._preferred = places[0]
+        self._skip_taken = skip_taken
+        self._root = _absolute(root) if root is not None else None
+        self._lock = threading.RLock()
+        self._guests: dict[str, Item] = {}
+        self._file: OpenFile | None = None
+        self._memory: sqlite3.Connection | None = None
+        for place in existing:
+            opened = open_existing(place)
+            if opened.lock is None and skip_taken:
+                opened.close()
+                continue
+            self._path, self._file = place, opened
+            break
+        else:
+            self._path, self._memory = self._free_places[0], open_memory()
+        try:
+            if self._memory is not None:
+                _write_label_set(self._memory, label_set)
+            with self._reading() as connection:
+                self._label_set = _read_label_set(connection, self._path)
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def open(cls, path: Path, *, root: Path | None = None, label_set: LabelSet = VOC_LABELS) -> Project:
+        """The project in a file; a new one if there is none yet."""
+        return cls([Path(path)], root=root, label_set=label_set)
+
+    @classmethod
+    def for_folder(cls, folder: Path, *, label_set: LabelSet = VOC_LABELS) -> Project:
+        """The project of a folder.
+
+        It lies in the folder, or with the user's own data if the folder cannot be written (`outside_folder`).
+
+        Raises
+        ------
+        StudioError
+            If the folder is missing or its project cannot be opened.
+        """
+        folder = _absolute(folder)
+        if not folder.is_dir():
+            raise StudioError("there is no such folder", path=folder)
+        identity = os.path.normcase(os.path.realpath(folder))
+        digest = hashlib.sha256(os.fsencode(identity)).hexdigest()[:16]
+        elsewhere = _user_projects() / f"{safe_id(folder.name or 'root')}-{digest}.dlsproj"
+        return cls([folder / PROJECT_NAME, elsewhere], root=folder, label_set=label_set)
+
+    @classmethod
+    def scratch(cls, *, label_set: LabelSet = VOC_LABELS) -> Project:
+        """The project of loose images, with the user's own data.
+
+        It remembers every loose image ever worked on; a second window at the same time gets another one.
+        """
+        places = [_user_projects() / f"loose-images-{number}.dlsproj" for number in range(1, 1000)]
+        return cls(places, root=None, label_set=label_set, skip_taken=True)
+
+    def close(self) -> None:
+        """Close the file. Everything saved is on disk already. Closing twice is fine."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+            if self._memory is not None:
+                self._memory.close()
+                self._memory = None
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- Where it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path:
+        """The file; where it will be as long as nothing was saved."""
+        return self._path
+
+    @property
+    def root(self) -> Path | None:
+        """Folder that keys are relative to."""
+        return self._root
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether there is a file."""
+        return self._file is not None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be saved: another window writes the project, or its file cannot be written."""
+        return self._file is not None and self._file.lock is None
+
+    @property
+    def outside_folder(self) -> bool:
+        """Whether the file lies with the user's own data because the folder cannot be written."""
+        return self.is_on_disk and not self._skip_taken and self.path != self._preferred
+
+    @property
+    def notice(self) -> str | None:
+        """What a person should know about where the project is kept, in one sentence; None if all is as usual."""
+        if self._file is not None and self._file.refusal:
+            return f"{self.path.name} is open for reading only: {self._file.refusal}. Changes cannot be saved."
+        if self.outside_folder:
+            return f"{self._preferred.parent} cannot be written, so the work is kept in {self.path}."
+        return None
+
+    # --- Items ------------------------------------------------------------------------------------------------------
+
+    def add(self, paths: Iterable[Path]) -> list[Item]:
+        """Make sure images are in the project.
+
+        Parameters
+        ----------
+        paths : iterable of Path
+            Photos; one that is in the project already is not added again.
+
+        Returns
+        -------
+        list of Item
+            One per path, in that order. In a project open for reading only new ones are not kept.
+        """
+        keys = [self._key(path) for path in paths]
+        with self._lock:
+            found = self._find(keys)
+            fresh = [key for key in dict.fromkeys(keys) if key not in found]
+            if fresh and self.read_only:
+                self._add_guests(fresh)
+            elif fresh:
+                now = time.time()
+                names = self._free_names(fresh)
+                with self._writing(create_file=False) as connection:
+                    connection.executemany(
+                        "INSERT INTO items (key, name, state, added_at) VALUES (?, ?, 'new', ?)",
+                        [(_to_db(key), name, now) for key, name in zip(fresh, names, strict=True)],
+                    )
+            found |= self._find(fresh)
+        return [found[key] for key in keys]
+
+    def items(self) -> list[Item]:
+        """All items in the natural order of their keys."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT id, key, state, name FROM items").fetchall()
+        items = [self._item(*row) for row in rows]
+        items += self._guests.values()
+        items.sort(key=lambda item: natural_key(item.key))
+        return items
+
+    def item(self, item_id: int) -> Item:
+        """One item as it is now.
+
+        Raises
+        ------
+        KeyError
+            If there is none of that id.
+        """
+        for guest in self._guests.values():
+            if guest.id == item_id:
+                return guest
+        return self._item(*self._row("SELECT id, key, state, name FROM items WHERE id = ?", item_id))
+
+    def set_state(self, item_id: int, state: str) -> None:
+        """Save an item's state.
+
+        Raises
+        ------
+        ValueError
+            If it is not one of `STATES`.
+        """
+        if state not in STATES:
+            raise ValueError(f"{state!r} is no state, they are {', '.join(STATES)}")
+        self._update(item_id, "state", state)
+
+    def model(self, item_id: int) -> str | None:
+        """Id of the model whose prediction an item's class map started from; None if none was saved."""
+        (model,) = self._row("SELECT model FROM items WHERE id = ?", item_id)
+        return None if model is None else str(model)
+
+    def set_model(self, item_id: int, model_id: str | None) -> None:
+        """Save the id of the model an item's class map started from."""
+        self._update(item_id, "model", model_id)
+
+    def crf(self, item_id: int) -> dict[str, Any] | None:
+        """CRF parameters of an item as saved by `set_crf`; None if it has none of its own."""
+        (text,) = self._row("SELECT crf FROM items WHERE id = ?", item_id)
+        return None if text is None else dict(json.loads(text))
+
+    def set_crf(self, item_id: int, params: Mapping[str, Any] | None) -> None:
+        """Save CRF parameters of an item: values by name, as JSON can hold them."""
+        self._update(item_id, "crf", None if params is None else json.dumps(dict(params)))
+
+    # --- Class maps -------------------------------------------------------------------------------------------------
+
+    def save_map(self, item_id: int, labels: Labels, pinned: Mask | None, *, state: str | None = None) -> None:
+        """Save an item's class map; on disk when the call returns.
+
+        Parameters
+        ----------
+        item_id : int
+        labels : (H, W) uint8 array
+            Not to be changed by another thread during the call.
+        pinned : (H, W) bool array, optional
+            None is the same as no pixel pinned.
+        state : str, optional
+            Saved with it, in the same transaction.
+
+        Raises
+        ------
+        StudioError
+            If it cannot be saved (the disk is full, the project is open for reading only); the map saved before stays.
+        KeyError
+            If there is no such item.
+        """
+        if labels.ndim != 2 or labels.dtype != np.uint8 or not labels.size:
+            raise ValueError(f"a class map is (H, W) uint8 with at least one pixel, not {labels.shape} {labels.dtype}")
+        if pinned is not None and (pinned.shape != labels.shape or pinned.dtype != np.bool_):
+            raise ValueError(f"pins are (H, W) bool like the labels {labels.shape}, not {pinned.shape} {pinned.dtype}")
+        if state is not None and state not in STATES:
+            raise ValueError(f"{state!r} is no state, they are {', '.join(STATES)}")
+        height, width = labels.shape
+        packed = zlib.compress(np.ascontiguousarray(labels).data, _COMPRESSION)
+        pins = None
+        if pinned is not None and pinned.any():
+            pins = zlib.compress(np.packbits(pinned).data, _COMPRESSION)
+        row = (width, height, packed, pins, _crc(width, height, packed, pins), *_signature(self.item(item_id).path))
+        now = time.time()
+        with self._writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO maps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (item_id, *row, now))
+            connection.execute(
+                "UPDATE items SET changed_at = ?, state = coalesce(?, state) WHERE id = ?", (now, state, item_id)
+            )
+
+    def load_map(self, item_id: int) -> tuple[Labels, Mask] | None:
+        """An item's saved class map.
+
+        Returns
+        -------
+        labels : (H, W) uint8 array
+        pinned : (H, W) bool array
+            Or None instead of both if nothing was saved.
+
+        Raises
+        ------
+        StudioError
+            If what was saved is damaged. Other items are not affected.
+        """
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT width, height, labels, pins, crc FROM maps WHERE item_id = ?", (item_id,)
+            ).fetchone()
+        if row is None:
+            return None
+        width, height, packed, packed_pins, crc = row
+        if crc != _crc(width, height, packed, packed_pins):
+            raise StudioError(
+                "its saved class map is damaged",
+                path=self.item(item_id).path,
+                hint="Label this image again; the others are not affected.",
+            )
+        labels = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, width).copy()
+        if packed_pins is None:
+            return labels, np.zeros((height, width), np.bool_)
+        bits = np.unpackbits(np.frombuffer(zlib.decompress(packed_pins), np.uint8), count=height * width)
+        return labels, bits.view(np.bool_).reshape(height, width)
+
+    def items_with_maps(self) -> set[int]:
+        """Ids of the items that have a saved class map."""
+        with self._reading() as connection:
+            return {item_id for (item_id,) in connection.execute("SELECT item_id FROM maps")}
+
+    def photo_changed(self, item_id: int) -> bool:
+        """Whether the photo's file is another than when its class map was saved, by size and time of change.
+
+        False if no map was saved or the photo is missing.
+        """
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT photo_bytes, photo_mtime_ns FROM maps WHERE item_id = ?", (item_id,)
+            ).fetchone()
+        now = _signature(self.item(item_id).path)
+        return row is not None and None not in (*row, *now) and row != now
+
+    # --- The whole project ------------------------------------------------------------------------------------------
+
+    @property
+    def label_set(self) -> LabelSet:
+        """The classes that the class maps refer to."""
+        return self._label_set
+
+    @label_set.setter
+    def label_set(self, label_set: LabelSet) -> None:
+        """Save another label set. The class maps are left as they are: moving ids is the caller's."""
+        with self._writing() as connection:
+            _write_label_set(connection, label_set)
+        self._label_set = label_set
+
+    def setting(self, name: str) -> Any:
+        """A value saved by `save_setting`; None if there is none."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT value FROM settings WHERE key = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def save_setting(self, name: str, value: Any) -> None:
+        """Save a value that JSON can hold for the whole project, by a name of the caller's."""
+        with self._writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
+
+    # --- Inside -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        connection = self._file.connection if self._file is not None else self._memory
+        if connection is None:
+            raise RuntimeError("the project is closed")
+        return connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.Error as error:
+                raise project_error(self._path, error) from error
+
+    @contextmanager
+    def _writing(self, *, create_file: bool = True) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is on disk afterwards, or nothing is and an error says why."""
+        with self._lock:
+            if self._file is not None and self._file.lock is None:
+                raise StudioError(
+                    f"nothing can be saved here: {self._file.refusal}",
+                    path=self._path,
+                    hint="Close the other window, then open it again." if "window" in self._file.refusal else None,
+                )
+            if create_file and self._memory is not None:
+                self._create_file(self._memory)
+            connection = self._connection
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException as error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise project_error(self._path, error) from error
+                raise
+
+    def _create_file(self, memory: sqlite3.Connection) -> None:
+        refused: OSError | None = None
+        for place in self._free_places:
+            try:
+                if place.parent == _user_projects():
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                self._file = create(place, memory)
+            except FileExistsError as error:
+                if self._skip_taken:
+                    continue
+                raise StudioError(
+                    "another window has begun to save here",
+                    path=place,
+                    hint="Open the folder again to go on from there.",
+                ) from error
+            except OSError as error:
+                refused = refused or error
+                continue
+            self._path, self._memory = place, None
+            memory.close()
+            return
+        raise StudioError(
+            "nothing can be saved: its folder cannot be written",
+            path=self._preferred,
+            hint="Check the folder's permissions.",
+        ) from refused
+
+    def _row(self, query: str, item_id: int) -> tuple[Any, ...]:
+        with self._reading() as connection:
+            row: tuple[Any, ...] | None = connection.execute(query, (item_id,)).fetchone()
+        if row is None:
+            raise KeyError(item_id)
+        return row
+
+    def _update(self, item_id: int, column: str, value: str | None) -> None:
+        with self._writing() as connection:
+            changed = connection.execute(
+                f"UPDATE items SET {column} = ?, changed_at = ? WHERE id = ?", (value, time.time(), item_id)
+            )
+            if not changed.rowcount:
+                raise KeyError(item_id)
+
+    def _find(self, keys: list[str]) -> dict[str, Item]:
+        """The items of those keys that are in the project."""
+        found = {key: self._guests[key] for key in keys if key in self._guests}
+        query = "SELECT id, key, state, name FROM items"
+        with self._reading() as connection:
+            if len(keys) < _FEW:
+                one = f"{query} WHERE key = ?"
+                rows = [row for key in keys for row in connection.execute(one, (_to_db(key),))]
+            else:
+                wanted = {_to_db(key) for key in keys}
+                rows = [row for row in connection.execute(query) if row[1] in wanted]
+        return found | {item.key: item for item in (self._item(*row) for row in rows)}
+
+    def _add_guests(self, keys: list[str]) -> None:
+        with self._reading() as connection:
+            (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM items").fetchone()
+        first = int(last) + len(self._guests) + 1
+        for number, (key, name) in enumerate(zip(keys, self._free_names(keys), strict=True), first):
+            self._guests[key] = self._item(number, key, "new", name)
+
+    def _item(self, item_id: int, key: str | bytes, state: str, name: str) -> Item:
+        text = os.fsdecode(key) if isinstance(key, bytes) else key
+        path = Path(text) if self._root is None else self._root / text  # an absolute key stays absolute
+        return Item(item_id, text, path, state, name)
+
+    def _key(self, path: Path) -> str:
+        absolute = str(_absolute(path))
+        if self._root is not None:
+            inside = f"{self._root}{os.sep}" if not str(self._root).endswith(os.sep) else str(self._root)
+            if not absolute.startswith(inside):  # perhaps by way of a link
+                real, real_root = os.path.realpath(absolute), f"{os.path.realpath(self._root).rstrip(os.sep)}{os.sep}"
+                if real.startswith(real_root):
+                    absolute, inside = real, real_root
+            absolute = absolute.removeprefix(inside)
+        return absolute.replace(os.sep, "/")
+
+    def _free_names(self, keys: list[str]) -> list[str]:
+        """A name for each key that no item has: what it would like to be called, told apart by a hash where needed."""
+        with self._reading() as connection:
+            taken = {name.casefold() for (name,) in connection.execute("SELECT name FROM items")}
+        taken |= {guest.name.casefold() for guest in self._guests.values()}
+        names = []
+        for key in keys:
+            name = _export_name(key)
+            if name.casefold() in taken:
+                name = f"{name}_{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+            taken.add(name.casefold())
+            names.append(name)
+        return names
+
+
+def _user_projects() -> Path:
+    return platformdirs.user_data_path("deeplab-studio", appauthor=False) / "projects"
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links: a person sees the path they chose
+
+
+def _export_name(key: str) -> str:
+    """The id an image would like to have in an exported data set: its path without suffix, or the id it has already."""
+    folders, _, file_name = key.rpartition("/")
+    stem = PurePosixPath(file_name).stem
+    parts = folders.split("/") if folders else []
+    if IMAGES in parts or key.startswith("/") or PureWindowsPath(key).drive:
+        last = len(parts) - parts[::-1].index(IMAGES) if IMAGES in parts else len(parts)
+        parts = parts[last:]
+    return safe_id("/".join([*parts, stem]))
+
+
+def _to_db(key: str) -> str | bytes:
+    """A key as SQLite can hold it: text, or bytes if the file's name is no valid text."""
+    try:
+        key.encode("utf-8")
+    except UnicodeEncodeError:
+        return os.fsencode(key)
+    return key
+
+
+def _crc(width: int, height: int, labels: bytes, pins: bytes | None) -> int:
+    return zlib.crc32(pins or b"", zlib.crc32(labels, zlib.crc32(f"{width}x{height}".encode())))
+
+
+def _signature(path: Path) -> tuple[int | None, int | None]:
+    try:
+        status = path.stat()
+    except OSError:
+        return None, None
+    return status.st_size, status.st_mtime_ns
+
+
+def _write_label_set(connection: sqlite3.Connection, label_set: LabelSet) -> None:
+    connection.execute("DELETE FROM classes")
+    connection.executemany(
+        "INSERT INTO classes VALUES (?, ?, ?, ?, ?)",
+        [(number, label.name, *label.colour) for number, label in enumerate(label_set)],
+    )
+    connection.execute("INSERT OR REPLACE INTO settings VALUES ('label set', ?)", (json.dumps(label_set.name),))
+
+
+def _read_label_set(connection: sqlite3.Connection, path: Path) -> LabelSet:
+    rows = connection.execute("SELECT id, name, red, green, blue FROM classes ORDER BY id").fetchall()
+    (name,) = connection.execute("SELECT value FROM settings WHERE key = 'label set'").fetchone() or ('""',)
+    try:
+        if [row[0] for row in rows] != list(range(len(rows))):
+            raise ValueError("ids are missing")
+        return LabelSet(tuple(LabelClass(row[1], row[2:]) for row in rows), str(json.loads(name)))
+    except ValueError as error:
+        raise StudioError(f"its label set is damaged ({error})", path=path, hint="Restore it from a copy.") from error
