@@ -1,0 +1,335 @@
+"""The one thing on the scene: the photo with its class map over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QImage, QPainter
+from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
+
+from deeplab_studio.app.canvas import screen
+from deeplab_studio.app.canvas.mips import LabelMips, PhotoMips, TileGrid, level_for
+from deeplab_studio.core.geometry import Rect
+from deeplab_studio.core.labels import VOID, voc_palette
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Bytes = npt.NDArray[np.uint8]
+
+CRISP_SCALE = 2.0
+"""From this many device pixels per image pixel on, image pixels are drawn as sharp squares."""
+
+_VOID_FILL = 0.7
+"""Void is hatched; the fill under the hatch is this much of the others' opacity."""
+
+
+def tone_table(brightness: float, contrast: float, gamma: float) -> Bytes | None:
+    """What a change of tone makes of each 8-bit level.
+
+    Parameters
+    ----------
+    brightness : float
+        -1 (black) to 1 (white); 0 changes nothing.
+    contrast : float
+        -1 (flat gray) to 1 (two levels); 0 changes nothing. The slope through mid-gray is ``tan((contrast + 1) pi/4)``.
+    gamma : float
+        Above 0; more than 1 lifts the shadows, less deepens them: ``out = in ** (1 / gamma)``.
+
+    Returns
+    -------
+    (256,) uint8 array, or None where nothing would change
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+    """
+    if not (-1 <= brightness <= 1 and -1 <= contrast <= 1 and gamma > 0):
+        raise ValueError(f"no such tone: brightness {brightness}, contrast {contrast}, gamma {gamma}")
+    if brightness == 0 and contrast == 0 and gamma == 1:
+        return None
+    level = (np.arange(256) / 255) ** (1 / gamma)
+    slope = np.tan((min(contrast, 0.999) + 1) * np.pi / 4)
+    level = (level - 0.5) * slope + 0.5 + brightness
+    table: Bytes = np.rint(np.clip(level, 0, 1) * 255).astype(np.uint8)
+    return table
+
+
+def image_over(pixels: Bytes | npt.NDArray[np.uint32], layout: QImage.Format) -> QImage:
+    """A QImage on the memory of an array, which it keeps alive; nothing is copied."""
+    height, width = pixels.shape[:2]
+    return QImage(pixels.data, width, height, pixels.strides[0], layout)
+
+
+class PhotoLayer:
+    """The photo as Qt draws it fastest, with its tone, made square by square as the eye gets to it.
+
+    Opening a photo so costs nothing but its levels, and a change of tone only what is on the screen. Each level is one
+    image, drawn whole under the painter's clip: drawing it in pieces would leave seams when it is smoothed.
+    """
+
+    def __init__(self, mips: PhotoMips) -> None:
+        self.mips = mips
+        self._tone: Bytes | None = None
+        self._shown: dict[int, tuple[Bytes, QImage, TileGrid]] = {}
+
+    def set_tone(self, table: Bytes | None) -> None:
+        """Draw through a (256,) uint8 table from now on; as it is with None."""
+        self._tone = table
+        for _, _, grid in self._shown.values():
+            grid.clear()
+
+    def image(self, level: int, rect: Rect) -> QImage:
+        """The image of a level, valid under `rect` (pixels of that level)."""
+        import cv2
+
+        pixels = self.mips.levels[level]
+        if level not in self._shown:
+            buffer = np.empty((*pixels.shape[:2], 4), np.uint8)
+            self._shown[level] = (
+                buffer,
+                image_over(buffer, QImage.Format.Format_RGB32),
+                TileGrid(*pixels.shape[:2]),
+            )
+        buffer, image, grid = self._shown[level]
+        for tile in grid.take_stale(rect):
+            source = pixels[tile.slices]
+            toned = source if self._tone is None else cv2.LUT(source, self._tone)
+            # RGB32 is 0xffRRGGBB in the machine's byte order: blue first.
+            cv2.cvtColor(toned, cv2.COLOR_RGB2BGRA, dst=buffer[tile.slices])
+        return image
+
+
+class LabelLayer:
+    """A class map as indexed images on its own memory."""
+
+    def __init__(self, labels: Bytes) -> None:
+        self.mips = LabelMips(labels)
+        self._images: dict[int, QImage] = {}
+        self._coloured: dict[int, Sequence[int]] = {}
+
+    def image(self, level: int, table: Sequence[int]) -> QImage:
+        """The image of a level, coloured by 256 straight 0xAARRGGBB values; the same table object means the same."""
+        if level not in self._images:
+            self._images[level] = image_over(self.mips.level(level), QImage.Format.Format_Indexed8)
+        image = self._images[level]
+        if self._coloured.get(level) is not table:
+            image.setColorTable(table)
+            self._coloured[level] = table
+        return image
+
+
+@dataclass
+class _Look:
+    """How class maps are shown."""
+
+    palette: Bytes = field(default_factory=voc_palette)
+    opacity: float = 0.5
+    hidden: frozenset[int] = frozenset()
+    outlines: bool = False
+
+    def fill_table(self) -> list[int]:
+        """Straight 0xAARRGGBB of every id."""
+        alpha = np.full(256, round(255 * self.opacity), np.uint32)
+        alpha[VOID] = round(255 * self.opacity * _VOID_FILL)
+        alpha[list(self.hidden)] = 0
+        red, green, blue = self.palette.astype(np.uint32).T
+        table: list[int] = (alpha << 24 | red << 16 | green << 8 | blue).tolist()
+        return table
+
+    def line_colours(self) -> screen.Argb:
+        """Premultiplied colour of the boundary inside every class."""
+        # Lines are thin: they get their full strength at half the opacity of a fill.
+        strength = min(1.0, 2 * self.opacity)
+        colours = [screen.premultiplied(tuple(colour), strength) for colour in self.palette.tolist()]
+        return np.array([0 if i in self.hidden else colour for i, colour in enumerate(colours)], np.uint32)
+
+
+class LayersItem(QGraphicsItem):
+    """Photo, class map or preview, boundaries, void's hatch and the pins' veil, in image coordinates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemUsesExtendedStyleOption)  # for the exposed rectangle
+        self._photo: PhotoLayer | None = None
+        self._tone: Bytes | None = None
+        self._labels: LabelLayer | None = None
+        self._preview: LabelLayer | None = None
+        self._pinned: npt.NDArray[np.bool_] | None = None
+        self._labels_visible = True
+        self._look = _Look()
+        self._fill = self._look.fill_table()
+        self._lines = self._look.line_colours()
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of the photo."""
+        return (self._photo.mips.height, self._photo.mips.width) if self._photo else None
+
+    def set_photo(self, mips: PhotoMips | None) -> None:
+        """Show another photo, without labels, preview and pins."""
+        self.prepareGeometryChange()
+        self._photo = PhotoLayer(mips) if mips else None
+        if self._photo:
+            self._photo.set_tone(self._tone)
+        self._labels = self._preview = self._pinned = None
+        self.update()
+
+    def set_tone(self, table: Bytes | None) -> None:
+        """Draw photos through a table of `tone_table`."""
+        self._tone = table
+        if self._photo:
+            self._photo.set_tone(table)
+        self.update()
+
+    def set_labels(self, labels: Bytes | None) -> None:
+        """Show a class map of the photo's size, sharing its memory."""
+        if labels is not None and labels.shape != self.size:
+            raise ValueError(f"a class map of {labels.shape} does not fit a photo of {self.size}")
+        self._labels = LabelLayer(labels) if labels is not None else None
+        self.update()
+
+    def set_preview(self, labels: Bytes | None) -> None:
+        """Show another class map, of any size, stretched over the photo, instead."""
+        self._preview = LabelLayer(labels) if labels is not None else None
+        self.update()
+
+    def set_pins(self, pinned: npt.NDArray[np.bool_] | None) -> None:
+        """Veil the pinned pixels, sharing the mask's memory."""
+        if pinned is not None and pinned.shape != self.size:
+            raise ValueError(f"pins of {pinned.shape} do not fit a photo of {self.size}")
+        self._pinned = pinned
+        self.update()
+
+    def set_labels_visible(self, visible: bool) -> None:
+        """Show everything, or the bare photo."""
+        self._labels_visible = visible
+        self.update()
+
+    def set_look(
+        self,
+        *,
+        palette: Bytes | None = None,
+        opacity: float | None = None,
+        hidden: frozenset[int] | None = None,
+        outlines: bool | None = None,
+    ) -> None:
+        """Change how class maps look; what is not given stays."""
+        look = self._look
+        self._look = _Look(
+            look.palette if palette is None else palette,
+            look.opacity if opacity is None else opacity,
+            look.hidden if hidden is None else hidden,
+            look.outlines if outlines is None else outlines,
+        )
+        self._fill = self._look.fill_table()
+        self._lines = self._look.line_colours()
+        self.update()
+
+    def refresh(self, rect: Rect | None, scale: float) -> None:
+        """Show the shared class map (and pins) as they are now inside `rect`, at `scale` device pixels per pixel."""
+        if self._labels is None or self.size is None:
+            self.update()
+            return
+        self._labels.mips.refresh(rect)
+        if rect is None:
+            self.update()
+            return
+        # Smaller levels show one pixel for many, and lines reach a few device pixels beyond the classes they part.
+        margin = max(1.0, 2 / scale) + 6 / scale
+        box = QRectF(rect.left, rect.top, rect.width, rect.height)
+        self.update(box.adjusted(-margin, -margin, margin, margin))
+
+    def boundingRect(self) -> QRectF:
+        """The photo's rectangle."""
+        height, width = self.size or (0, 0)
+        return QRectF(0, 0, width, height)
+
+    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
+        """Draw what is exposed, each layer from the level that fits the screen."""
+        if self._photo is None:
+            return
+        bounds = self.boundingRect()
+        exposed: QRectF = option.exposedRect & bounds
+        if exposed.isEmpty():
+            return
+        painter.save()
+        # The last pixel of a smaller level may stand for less than a full block and reach beyond the photo.
+        painter.setClipRect(bounds, Qt.ClipOperation.IntersectClip)
+        scale = painter.deviceTransform().m11()
+        self._paint_photo(painter, self._photo, exposed, scale)
+        shown = self._preview or self._labels
+        if self._labels_visible and (shown or self._pinned is not None):
+            if shown and self._look.opacity > 0 and not self._look.outlines:
+                self._paint_fill(painter, shown, scale)
+            self._paint_screen(painter, shown, exposed, scale)
+        painter.restore()
+
+    def _paint_photo(self, painter: QPainter, photo: PhotoLayer, exposed: QRectF, scale: float) -> None:
+        k = level_for(scale, len(photo.mips.levels) - 1)
+        height, width = photo.mips.levels[k].shape[:2]
+        step = 1 << k
+        reach = 2  # smoothing reads neighbours
+        needed = Rect(
+            int(exposed.top() / step) - reach,
+            int(exposed.left() / step) - reach,
+            int(exposed.bottom() / step) + 1 + reach,
+            int(exposed.right() / step) + 1 + reach,
+        )
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, scale < CRISP_SCALE)
+        painter.drawImage(QRectF(0, 0, width * step, height * step), photo.image(k, needed))
+
+    def _paint_fill(self, painter: QPainter, layer: LabelLayer, scale: float) -> None:
+        bounds = self.boundingRect()
+        across, down = bounds.width() / layer.mips.width, bounds.height() / layer.mips.height
+        k = level_for(scale * min(across, down), layer.mips.last_level)
+        image = layer.image(k, self._fill)
+        target = QRectF(0, 0, image.width() * across * (1 << k), image.height() * down * (1 << k))
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
+        painter.drawImage(target, image)
+
+    def _paint_screen(self, painter: QPainter, layer: LabelLayer | None, exposed: QRectF, scale: float) -> None:
+        """Draw what has the screen's resolution."""
+        to_device = painter.deviceTransform()
+        box = to_device.mapRect(exposed).toAlignedRect()
+        exposure = screen.Exposure(
+            box.left(),
+            box.top(),
+            box.width(),
+            box.height(),
+            scale,
+            to_device.dx(),
+            to_device.dy(),
+            to_device.m11() / painter.worldTransform().m11(),
+        )
+        pictures = []
+        if layer is not None and self._look.opacity > 0:
+            height, width = self.size or (0, 0)
+            if self._look.outlines:
+                thickness = max(1, round(1.5 * exposure.device_ratio))
+                classes = screen.classes_on_screen(layer.mips, exposure.grown(thickness), height, width)
+                pictures.append(screen.outlines(classes, self._lines, thickness))
+            elif VOID not in self._look.hidden:
+                classes = screen.classes_on_screen(layer.mips, exposure, height, width)
+                if classes.max() == VOID:
+                    pictures.append(screen.void_hatch(classes, exposure, self._look.opacity))
+        if self._pinned is not None:
+            rows, columns = exposure.rows(self._pinned.shape[0]), exposure.columns(self._pinned.shape[1])
+            pinned = screen.pick(self._pinned.view(np.uint8), rows, columns).view(np.bool_)
+            if pinned.any():
+                pictures.append(screen.pin_veil(pinned, exposure))
+        if not pictures:
+            return
+        painter.resetTransform()
+        # What is left is the way from the widget's coordinates to the device's: its ratio, and a shift when only a part
+        # of the window is grabbed.
+        from_device, _ = painter.deviceTransform().inverted()
+        for picture in pictures:
+            image = image_over(picture, QImage.Format.Format_ARGB32_Premultiplied)
+            image.setDevicePixelRatio(exposure.device_ratio)
+            painter.drawImage(from_device.map(QPointF(box.topLeft())), image)
