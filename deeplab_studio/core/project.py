@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import TracebackType
 from typing import Any
@@ -247,13 +248,18 @@ class Project:
         return [found[key] for key in keys]
 
     def items(self) -> list[Item]:
-        """All items in the natural order of their keys."""
+        """All items, folder by folder, in natural order."""
         with self._reading() as connection:
             rows = connection.execute("SELECT id, key, state, name FROM items").fetchall()
         items = [self._item(*row) for row in rows]
         items += self._guests.values()
-        items.sort(key=lambda item: natural_key(item.key))
-        return items
+        folder_key = cache(lambda folder: tuple(natural_key(part) for part in folder.split("/")))
+
+        def order(item: Item) -> tuple[Any, ...]:
+            folder, _, name = item.key.rpartition("/")
+            return folder_key(folder), natural_key(name)
+
+        return sorted(items, key=order)
 
     def item(self, item_id: int) -> Item:
         """One item as it is now.

@@ -149,6 +149,7 @@ def create(path: Path, content: sqlite3.Connection) -> OpenFile:
         if path.exists():
             raise FileExistsError(path)
         with atomic_write(path) as temporary, closing(sqlite3.connect(temporary)) as target:
+            target.execute("PRAGMA journal_mode = MEMORY")  # no second file beside one that is not there yet
             content.backup(target)
         return OpenFile(_open_writer(path), lock)
     except sqlite3.Error as error:
