@@ -52,6 +52,7 @@ class Tones:
     danger: str
     shadow: str
     knob: str
+    groove: str
 
     def colour(self, name: str) -> QColor:
         """The colour called `name` ("accent", "muted", ...)."""
@@ -84,6 +85,7 @@ DARK = Tones(
     danger="#ff8a80",
     shadow="#0c0c0c",
     knob="#d6d6d6",
+    groove="#4c4c4c",
 )
 
 LIGHT = Tones(
@@ -112,6 +114,7 @@ LIGHT = Tones(
     danger="#b8261c",
     shadow="#7a7a7a",
     knob="#ffffff",
+    groove="#c4c4c4",
 )
 
 _TONES: dict[Scheme, Tones] = {"light": LIGHT, "dark": DARK}

@@ -36,7 +36,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from deeplab_studio.app.icons import icon
+from deeplab_studio.app.icons import Tone, icon, paint_icon
 from deeplab_studio.app.theme import mix, tones
 
 GAP = 8
@@ -379,6 +379,28 @@ class Muted(ElidedLabel):
         super().__init__(text, parent=parent)
         self.setFont(small_font(self))
         self.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+
+
+class IconLabel(QWidget):
+    """An icon that stands for itself; takes no room while it has none."""
+
+    def __init__(self, name: str = "", tone: Tone = "text", side: int = 16, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFixedSize(side, side)
+        self._name, self._tone = "", tone
+        self.show_icon(name, tone)
+
+    def show_icon(self, name: str, tone: Tone = "text") -> None:
+        """Show the icon `name` in `tone`; nothing for ""."""
+        self._name, self._tone = name, tone
+        self.setVisible(bool(name))
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw it in the colours of the moment."""
+        if self._name:
+            colour = tones(self.palette()).colour(self._tone if self.isEnabled() else "disabled")
+            paint_icon(QPainter(self), self.rect(), self._name, colour)
 
 
 class Heading(QLabel):

@@ -1,0 +1,103 @@
+"""Draw every panel with realistic content, light and dark, at one and two pixels per point.
+
+    python tests/gallery_panels.py OUT [--photos FOLDER] [--only NAME]
+
+Each combination runs in a process of its own, because Qt reads the scale factor when it starts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtWidgets import QApplication, QWidget
+
+
+def crf() -> QWidget:
+    from deeplab_studio.app.panels.crf import CrfPanel
+    from deeplab_studio.crf.presets import PRESETS
+
+    panel = CrfPanel()
+    panel.set_presets(PRESETS)
+    panel.set_params(PRESETS[1].params)
+    panel.set_status("Exact, 38 ms", "exact")
+    panel.resize(296, 400)
+    return panel
+
+
+def classes() -> QWidget:
+    from deeplab_studio.app.panels.classes import ClassesPanel
+    from deeplab_studio.core.labels import VOC_LABELS
+
+    panel = ClassesPanel()
+    panel.set_label_set(VOC_LABELS)
+    panel.set_present({0: 0.7043, 15: 0.1831, 2: 0.0912, 255: 0.0207, 5: 0.0004, 77: 0.0003})
+    panel.set_active(15)
+    panel.set_protected({2})
+    panel.set_hidden({5, 9})
+    panel.resize(280, 520)
+    return panel
+
+
+def classes_long() -> QWidget:
+    from deeplab_studio.app.panels.classes import ClassesPanel
+    from deeplab_studio.core.labels import LabelSet
+
+    names = "하늘 도로 보도 건물 담장 울타리 기둥 신호등 교통표지판 초목 지형 사람 라이더 자동차 트럭 버스 기차 오토바이 자전거".split()
+    panel = ClassesPanel()
+    panel.set_label_set(LabelSet.from_names([*names, *(f"아주 긴 이름을 가진 세부 분류 항목 {n}" for n in range(230))]))
+    panel.set_present({0: 0.31, 3: 0.42, 11: 0.0123})
+    panel.set_active(3)
+    panel.set_only_over({0, 1, 3})
+    panel.resize(280, 520)
+    return panel
+
+
+PANELS: dict[str, Callable[[Path | None], QWidget]] = {
+    "crf": lambda _: crf(),
+    "classes": lambda _: classes(),
+    "classes_long": lambda _: classes_long(),
+}
+
+
+def draw(out: Path, photos: Path | None, scheme: str, scale: int, only: str | None) -> None:
+    from deeplab_studio.app.theme import Theme
+
+    app = QApplication([])
+    Theme(app, scheme)  # type: ignore[arg-type]
+    for name, build in PANELS.items():
+        if only and name != only:
+            continue
+        panel = build(photos)
+        panel.show()
+        for _ in range(3):
+            app.processEvents()
+        target = out / f"{name}_{scheme}_{scale}x.png"
+        panel.grab().save(str(target))
+        panel.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--photos", type=Path, help="folder whose pictures become thumbnails")
+    parser.add_argument("--only", help=f"one of {', '.join(PANELS)}")
+    parser.add_argument("--scheme", choices=("light", "dark"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    if arguments.scheme:
+        scale = int(os.environ["QT_SCALE_FACTOR"])
+        draw(arguments.out, arguments.photos, arguments.scheme, scale, arguments.only)
+        return
+    for scheme in ("light", "dark"):
+        for scale in ("1", "2"):
+            environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "QT_SCALE_FACTOR": scale}
+            subprocess.run([sys.executable, *sys.argv, "--scheme", scheme], env=environment, check=True)
+
+
+if __name__ == "__main__":
+    main()
