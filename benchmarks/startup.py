@@ -69,9 +69,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         for number in range(args.runs + 1):
             for with_photo in (False, True):
                 for name, command in programs.items():
-                    taken = _start([*command, str(photo)] if with_photo else command, with_photo)
+                    this = _start([*command, str(photo)] if with_photo else command, with_photo)
                     if number:
-                        times.setdefault((name, with_photo), []).append(taken)
+                        times.setdefault((name, with_photo), []).append(this)
         notes.append(f"the photo: 6000 × 4000, {photo.stat().st_size / 1e6:.1f} MB")
 
     rows = []
@@ -122,7 +122,9 @@ def _start(command: list[str], with_photo: bool, patience: float = 60.0) -> Time
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         try:
-            window = photo = settled = None
+            window: float | None = None
+            photo: float | None = None
+            settled: float | None = None
             corners: tuple[slice, slice] | None = None
             while window is None or (with_photo and photo is None):
                 now = time.perf_counter() - begun
@@ -133,7 +135,7 @@ def _start(command: list[str], with_photo: bool, patience: float = 60.0) -> Time
                 if with_photo and window is not None and (corners := _fields(view)):
                     photo = now
                 time.sleep(0.002)
-            if corners:
+            if corners and photo is not None:
                 settled = photo
                 before = view[corners].copy()
                 while (now := time.perf_counter() - begun) < settled + 1.5:

@@ -68,10 +68,10 @@ def _imports(tree: ast.AST) -> Iterator[Import]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             on_import = False
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for child in node.body:
-                yield from walk(child, False)
-            for child in node.orelse:
-                yield from walk(child, on_import)
+            for statement in node.body:
+                yield from walk(statement, False)
+            for statement in node.orelse:
+                yield from walk(statement, on_import)
             return
         for child in ast.iter_child_nodes(node):
             yield from walk(child, on_import)
