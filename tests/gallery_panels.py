@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
 
@@ -47,7 +48,9 @@ def classes_long() -> QWidget:
     from deeplab_studio.app.panels.classes import ClassesPanel
     from deeplab_studio.core.labels import LabelSet
 
-    names = "하늘 도로 보도 건물 담장 울타리 기둥 신호등 교통표지판 초목 지형 사람 라이더 자동차 트럭 버스 기차 오토바이 자전거".split()
+    names = (
+        "하늘 도로 보도 건물 담장 울타리 기둥 신호등 교통표지판 초목 지형 사람 라이더 자동차 트럭 버스 기차 오토바이 자전거"
+    ).split()
     panel = ClassesPanel()
     panel.set_label_set(LabelSet.from_names([*names, *(f"아주 긴 이름을 가진 세부 분류 항목 {n}" for n in range(230))]))
     panel.set_present({0: 0.31, 3: 0.42, 11: 0.0123})
@@ -57,11 +60,44 @@ def classes_long() -> QWidget:
     return panel
 
 
+def files(photos: Path | None) -> QWidget:
+    from PySide6.QtCore import QSize, Qt
+    from PySide6.QtGui import QImageReader
+
+    from deeplab_studio.app.panels.file_model import STATES
+    from deeplab_studio.app.panels.files import FilesPanel, ItemRow
+
+    found = sorted(photos.iterdir())[:40] if photos is not None else [Path(f"2007_{n:06}.jpg") for n in range(40)]
+    rows = [ItemRow(n, path.name, path, STATES[(0, 2, 2, 1, 3, 4, 0, 2)[n % 8]]) for n, path in enumerate(found)]
+    rows[3] = ItemRow(3, "서울_2024-11-03_강남역_사거리_야간_촬영_원본_0003.jpg", found[3], "in progress")
+    rows[6] = ItemRow(6, found[6].name, found[6], "new", "The file ends in the middle of the picture.")
+    panel = FilesPanel()
+
+    def answer(item_id: int) -> None:
+        reader = QImageReader(str(rows[item_id].path))
+        reader.setScaledSize(reader.size().scaled(panel.thumbnail_size(), Qt.AspectRatioMode.KeepAspectRatio))
+        if item_id != 6 and reader.canRead():
+            panel.set_thumbnail(item_id, reader.read())
+
+    panel.thumbnailNeeded.connect(answer)
+    panel.resize(QSize(280, 520))
+    panel.set_items(rows)
+    panel.set_current(2)
+    return panel
+
+
 PANELS: dict[str, Callable[[Path | None], QWidget]] = {
+    "files": files,
     "crf": lambda _: crf(),
     "classes": lambda _: classes(),
     "classes_long": lambda _: classes_long(),
 }
+
+
+def settle() -> None:
+    loop = QEventLoop()
+    QTimer.singleShot(120, loop.quit)
+    loop.exec()
 
 
 def draw(out: Path, photos: Path | None, scheme: str, scale: int, only: str | None) -> None:
@@ -74,8 +110,7 @@ def draw(out: Path, photos: Path | None, scheme: str, scale: int, only: str | No
             continue
         panel = build(photos)
         panel.show()
-        for _ in range(3):
-            app.processEvents()
+        settle()
         target = out / f"{name}_{scheme}_{scale}x.png"
         panel.grab().save(str(target))
         panel.close()
