@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,12 +33,25 @@ LAYERS: dict[str, set[str]] = {
 QT = {"PySide6", "shiboken6", "PyQt5", "PyQt6", "qtpy", "superqt", "qtawesome"}
 TORCH = {"torch", "torchvision"}
 
-DECLARED = {
-    *("PySide6", "shiboken6", "cv2", "numpy", "PIL", "torch", "safetensors", "superqt", "qtawesome", "platformdirs"),
-    *("httpx", "rich"),
-    *("pydensecrf",),  # the extra `reference`
+DISTRIBUTIONS = {
+    "PySide6-Essentials": {"PySide6", "shiboken6"},
+    "opencv-python-headless": {"cv2"},
+    "numpy": {"numpy"},
+    "pillow": {"PIL"},
+    "torch": {"torch"},
+    "safetensors": {"safetensors"},
+    "superqt": {"superqt"},
+    "qtawesome": {"qtawesome"},
+    "platformdirs": {"platformdirs"},
+    "httpx": {"httpx"},
+    "filelock": {"filelock"},
+    "rich": {"rich"},
+    "typing-extensions": {"typing_extensions"},
+    "pydensecrf2": {"pydensecrf"},
 }
-"""Every import name pyproject.toml provides for. torchvision is a tool of the tests alone."""
+"""What pyproject.toml installs with the program, its extra `reference` included -> the names it is imported by."""
+
+DECLARED = set().union(*DISTRIBUTIONS.values())
 
 
 class Import(NamedTuple):
@@ -113,6 +127,13 @@ def violations(package: Path) -> list[str]:
             if top not in DECLARED and top not in sys.stdlib_module_names:
                 found.append(f"{at}: {item.name} is no dependency in pyproject.toml")
     return found
+
+
+def test_the_dependencies_are_those_of_the_project_file() -> None:
+    tomllib = pytest.importorskip("tomllib", reason="the standard library reads TOML from Python 3.11 on")
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    required = project["dependencies"] + project["optional-dependencies"]["reference"]
+    assert {re.split("[<>=!~; ]", item)[0] for item in required} == set(DISTRIBUTIONS)
 
 
 def test_the_package_keeps_the_rules() -> None:
