@@ -10,6 +10,7 @@ from typing import Literal
 
 from deeplab_studio.core.cancel import CancelToken
 from deeplab_studio.core.errors import StudioError
+from deeplab_studio.core.files import explain_os_error
 
 _BLOCK = 1 << 20
 
@@ -101,4 +102,5 @@ def _feed(hasher: hashlib._Hash, path: Path, cancel: CancelToken | None) -> None
 
 
 def _unreadable(path: Path, error: OSError) -> StudioError:
-    return StudioError(f"cannot be read ({error.strerror or error})", path=path, hint="Check the file and its rights.")
+    reason, hint = explain_os_error(error)
+    return StudioError(f"it cannot be read: {reason}", path=path, hint=hint)

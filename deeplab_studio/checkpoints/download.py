@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _MAX_BYTES = 4 << 30  # the largest published DeepLab checkpoint is below half a gigabyte
 _MAX_REDIRECTS = 10
-_MORE_THAN_LUCK = 1 << 20  # an attempt that brought this much gives the next ones a fresh start
+_MORE_THAN_LUCK = 1 << 20  # after so many more bytes the failures are counted anew
 _RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
@@ -66,7 +66,7 @@ class Patience:
     connect, read : float
         Seconds without a connection, or without a byte, after which an attempt has failed.
     attempts : int
-        Failed attempts in a row; one that brought at least a megabyte more starts the count anew.
+        Failed attempts in a row; counted anew with every further megabyte that has arrived.
     pause : float
         Seconds before the second attempt, doubled for each one after that, up to eight times as long.
     """
@@ -256,14 +256,15 @@ class _Transfer:
         """Try until the file is complete or patience ends."""
         self._check_address(self._url)
         failures = 0
-        furthest = 0
+        mark = 0
         while not self._complete():
             broken = await self._attempt()
             if broken is None:
                 continue
             received = self._partial.received
-            failures = 1 if received >= furthest + _MORE_THAN_LUCK else failures + 1
-            furthest = max(furthest, received)
+            failures += 1
+            if received >= mark + _MORE_THAN_LUCK:
+                failures, mark = 1, received
             # Without a single byte it is rather the address or the network than the line.
             if failures >= (self._patience.attempts if self._bytes_seen else min(2, self._patience.attempts)):
                 raise self._failure(str(broken), self._go_on_hint()) from broken

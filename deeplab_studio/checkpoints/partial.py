@@ -17,6 +17,7 @@ from pathlib import Path
 
 from deeplab_studio.core.cancel import CancelToken
 from deeplab_studio.core.errors import StudioError
+from deeplab_studio.core.files import explain_os_error
 
 _POLL_SECONDS = 0.1
 
@@ -136,8 +137,5 @@ class PartialFile:
 
 def not_writable(folder: Path, error: OSError) -> StudioError:
     """Say that nothing can be written to `folder`."""
-    return StudioError(
-        f"this folder cannot be written to ({error.strerror or error})",
-        path=folder,
-        hint="Choose another folder for models, or change its rights.",
-    )
+    reason, hint = explain_os_error(error)
+    return StudioError(f"this folder cannot be written to: {reason}", path=folder, hint=hint)

@@ -1,0 +1,413 @@
+"""The models of this person on this machine: where they lie, what they are, and whether they are still the same.
+
+Models are files in one folder, those that came with the program, and files elsewhere that were registered without
+moving them. What the program knows about them beyond the files themselves is in ``index.json`` in that folder; it is
+read anew on every call, so several windows and commands may work at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from deeplab_studio.checkpoints.catalogue import ModelCard, card_for_file, cards, find_card
+from deeplab_studio.checkpoints.digest import sha256_of
+from deeplab_studio.checkpoints.download import Downloaded, discard
+from deeplab_studio.core.cancel import CancelToken
+from deeplab_studio.core.errors import StudioError
+from deeplab_studio.core.files import atomic_write, explain_os_error, natural_key
+from deeplab_studio.core.resources import shipped_models
+
+MODEL_SUFFIXES = frozenset({".pth", ".pt", ".tar", ".pkl", ".safetensors", ".npz", ".h5", ".caffemodel"})
+
+Origin = Literal["library", "external", "shipped"]
+State = Literal["ready", "unchecked", "changed", "missing"]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledModel:
+    """A model file the library knows.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    origin : {"library", "external", "shipped"}
+        In the library's folder, elsewhere and only registered, or part of the program.
+    size : int
+        Bytes; 0 if it is missing.
+    sha256 : str
+        As of the last look into the file; empty if there was none yet.
+    card : ModelCard or None
+        The published model it is.
+    state : {"ready", "unchecked", "changed", "missing"}
+        "unchecked": its content was not looked at since it was added or touched, `ModelLibrary.verify` does.
+        "changed": it is no longer, or never was, the file that is known under this name.
+    """
+
+    path: Path
+    origin: Origin
+    size: int
+    sha256: str
+    card: ModelCard | None
+    state: State
+
+    @property
+    def id(self) -> str:
+        """Name for command lines: that of the file, with the first digits of its hash."""
+        short = self.sha256[:8]
+        return self.path.stem if short in self.path.stem else f"{self.path.stem}-{short}"
+
+    @property
+    def title(self) -> str:
+        """What to call it."""
+        return self.card.title if self.card is not None else self.path.stem
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What the index keeps of a file: enough to see without reading it that it was touched."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: str
+    card: str | None = None
+
+
+@dataclass(slots=True)
+class _Index:
+    files: dict[str, _Record] = field(default_factory=dict)
+    classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> _Index:
+        """Read the JSON of an index; ValueError, KeyError or TypeError if it is none."""
+        document = json.loads(text)
+        if document["format"] != 1:
+            raise ValueError(f"format {document['format']!r} is not known")
+        records = [_Record(**entry) for entry in document["files"]]
+        for record in records:
+            if not (isinstance(record.path, str) and isinstance(record.sha256, str)):
+                raise TypeError("a path or hash is no text")
+        classes = {str(sha256): tuple(map(str, names)) for sha256, names in document["classes"].items()}
+        return cls({record.path: record for record in records}, classes)
+
+    def dump(self) -> str:
+        files = [
+            {name: getattr(record, name) for name in _Record.__dataclass_fields__} for record in self.files.values()
+        ]
+        return json.dumps({"format": 1, "files": files, "classes": self.classes}, indent=1, ensure_ascii=False)
+
+
+class ModelLibrary:
+    """The model files of one person.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where downloads and copies go; by default ``models`` in the program's data folder. Made on first use.
+    shipped : Path, optional
+        Models that came with the program, never changed here.
+
+    Attributes
+    ----------
+    notices : list of str
+        Sentences a person should read: what was wrong with the library and what was done about it.
+    """
+
+    def __init__(self, folder: Path | None = None, shipped: Path | None = None) -> None:
+        self.folder = (folder if folder is not None else default_folder()).absolute()
+        self.shipped = shipped if shipped is not None else shipped_models()
+        self.notices: list[str] = []
+        self._index_path = self.folder / "index.json"
+
+    def path_for(self, card: ModelCard) -> Path:
+        """Name the downloaded file of a card has."""
+        return self.folder / card.file
+
+    def installed(self) -> list[InstalledModel]:
+        """Return every known model, those of the program first, then by name. Reads no file but the index."""
+        index = self._read()
+        found = [(path, "shipped") for path in _model_files(self.shipped)]
+        found += [(path, "library") for path in _model_files(self.folder)]
+        here = {self._key(path) for path, _ in found}
+        found += [(Path(key), "external") for key in index.files if key not in here and Path(key).is_absolute()]
+        order = {"shipped": 0, "library": 1, "external": 1}
+        found.sort(key=lambda entry: (order[entry[1]], natural_key(entry[0].name)))
+        return [self._describe(path, index.files.get(self._key(path))) for path, _ in found]
+
+    def find(self, name: str) -> InstalledModel | None:
+        """Return the model called `name`: an id, a file name or path, else a title or the id of a card."""
+
+        def exact(model: InstalledModel) -> set[str]:
+            return {model.id, model.path.name, str(model.path)}
+
+        def loose(model: InstalledModel) -> set[str]:
+            return {model.path.stem, model.title, *([model.card.id] if model.card is not None else [])}
+
+        models = self.installed()
+        return next((model for names in (exact, loose) for model in models if name in names(model)), None)
+
+    def of_card(self, card: ModelCard) -> InstalledModel | None:
+        """Return the usable model that is this card's, if there is one."""
+        mine = [model for model in self.installed() if model.card == card and model.state in ("ready", "unchecked")]
+        return mine[0] if mine else None
+
+    def add(
+        self, path: Path, *, card: ModelCard | None = None, copy: bool = False, cancel: CancelToken | None = None
+    ) -> InstalledModel:
+        """Take up a file that is on this machine. The file itself is not touched.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        card : ModelCard, optional
+            The published model it is meant to be; checked as far as its hash and size are published.
+        copy : bool
+            Copy it into the library's folder instead of remembering where it is.
+        cancel : CancelToken, optional
+            Polled while the file is read.
+
+        Returns
+        -------
+        InstalledModel
+            An earlier one, if the same content is known already.
+
+        Raises
+        ------
+        StudioError
+            If the file cannot be read, is not the card's, or cannot be copied.
+        """
+        path = path.absolute()
+        if path.is_dir():
+            raise StudioError("this is a folder", path=path, hint="Choose the model file inside it.")
+        sha256 = sha256_of(path, cancel)
+        if card is not None:
+            _check_is(path, sha256, card, cancel)
+        else:
+            card = _card_of(path, sha256, cancel)
+        known = next((model for model in self.installed() if model.sha256 == sha256 and model.state == "ready"), None)
+        if known is not None and not (copy and known.origin == "external"):
+            return known if card in (None, known.card) else self._remember(known.path, sha256, card)
+        if copy and self._origin(path) != "library":
+            path = self._copy(path, sha256)
+        return self._remember(path, sha256, card)
+
+    def register(self, downloaded: Downloaded, card: ModelCard) -> InstalledModel:
+        """Take up a finished download of `card`."""
+        return self._remember(downloaded.path, downloaded.sha256, card)
+
+    def verify(self, model: InstalledModel, cancel: CancelToken | None = None) -> InstalledModel:
+        """Read the file and tell whether it is what is known under its name.
+
+        A first look records the hash. `add` accepts a changed file as a new one.
+
+        Raises
+        ------
+        StudioError
+            If the file cannot be read.
+        """
+        if not model.path.is_file():
+            return replace(model, size=0, state="missing")
+        sha256 = sha256_of(model.path, cancel)
+        record = self._read().files.get(self._key(model.path))
+        if record is not None:
+            if record.sha256 != sha256:
+                return replace(model, sha256=sha256, size=model.path.stat().st_size, state="changed")
+            return self._remember(model.path, sha256, find_card(record.card or ""))
+        published = card_for_file(model.path.name)
+        card = _card_of(model.path, sha256, cancel)
+        if published is not None and published.digest is not None and card is None:
+            return replace(model, sha256=sha256, card=None, state="changed")
+        return self._remember(model.path, sha256, card)
+
+    def remove(self, model: InstalledModel) -> None:
+        """Delete a file of the library's folder, or forget one that is elsewhere.
+
+        Raises
+        ------
+        StudioError
+            If it came with the program, or cannot be deleted.
+        """
+        origin = self._origin(model.path)
+        if origin == "shipped":
+            raise StudioError("it is part of the program and stays", path=model.path)
+        if origin == "library":
+            try:
+                model.path.unlink(missing_ok=True)
+            except OSError as error:
+                reason, hint = explain_os_error(error)
+                raise StudioError(f"it cannot be removed: {reason}", path=model.path, hint=hint) from error
+            discard(model.path)
+        self._change(lambda index: index.files.pop(self._key(model.path), None))
+
+    def disk_use(self) -> int:
+        """Return the bytes the library's folder holds, unfinished downloads included."""
+        total = 0
+        with contextlib.suppress(OSError):
+            for path in self.folder.iterdir():
+                with contextlib.suppress(OSError):
+                    total += path.stat().st_size if path.is_file() else 0
+        return total
+
+    def class_names(self, sha256: str) -> tuple[str, ...] | None:
+        """Return the class names a person gave the file with this hash."""
+        return self._read().classes.get(sha256)
+
+    def set_class_names(self, sha256: str, names: tuple[str, ...]) -> None:
+        """Keep the class names of the file with this hash, in the order of its outputs."""
+        self._change(lambda index: index.classes.__setitem__(sha256, tuple(names)))
+
+    # --- Files -------------------------------------------------------------------------------------------------------
+
+    def _origin(self, path: Path) -> Origin:
+        if path.parent == self.folder:
+            return "library"
+        if self.shipped is not None and path.parent == self.shipped.absolute():
+            return "shipped"
+        return "external"
+
+    def _key(self, path: Path) -> str:
+        """Name in the index: relative for the library's own files, so that its folder can be moved."""
+        path = path.absolute()
+        return path.name if path.parent == self.folder else str(path)
+
+    def _describe(self, path: Path, record: _Record | None) -> InstalledModel:
+        origin = self._origin(path.absolute())
+        sha256 = record.sha256 if record is not None else ""
+        try:
+            status = path.stat()
+        except OSError:
+            card = find_card(record.card or "") if record is not None else None
+            return InstalledModel(path, origin, 0, sha256, card, "missing")
+        if record is not None:
+            card = find_card(record.card or "")
+            same = (status.st_size, status.st_mtime_ns) == (record.size, record.mtime_ns)
+            return InstalledModel(path, origin, status.st_size, sha256, card, "ready" if same else "unchecked")
+        card = card_for_file(path.name)
+        if card is not None and card.bytes not in (None, status.st_size):
+            card = None
+        return InstalledModel(path, origin, status.st_size, "", card, "unchecked")
+
+    def _copy(self, path: Path, sha256: str) -> Path:
+        with self._exclusive():
+            target = self.folder / path.name
+            if target.exists():
+                target = self.folder / f"{path.stem}-{sha256[:8]}{path.suffix}"
+            with atomic_write(target) as temporary:
+                shutil.copyfile(path, temporary)
+                if sha256_of(temporary) != sha256:
+                    raise StudioError("it changed while it was copied", path=path, hint="Add it again.")
+        return target
+
+    # --- The index ---------------------------------------------------------------------------------------------------
+
+    def _remember(self, path: Path, sha256: str, card: ModelCard | None) -> InstalledModel:
+        status = path.stat()
+        key = self._key(path)
+        record = _Record(key, status.st_size, status.st_mtime_ns, sha256, card.id if card is not None else None)
+        self._change(lambda index: index.files.__setitem__(key, record))
+        return self._describe(path, record)
+
+    def _read(self) -> _Index:
+        try:
+            return _Index.parse(self._index_path.read_text("utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return _Index()
+        except OSError as error:
+            reason, hint = explain_os_error(error)
+            raise StudioError(f"it cannot be read: {reason}", path=self._index_path, hint=hint) from error
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return self._start_over()
+
+    def _start_over(self) -> _Index:
+        broken = self._index_path.with_name("index-broken.json")
+        with contextlib.suppress(OSError):
+            self._index_path.replace(broken)
+        self.notices.append(
+            f"The list of models, {self._index_path}, could not be understood and was made anew from the files in its "
+            f"folder. Files elsewhere must be added again; the old list is kept as {broken.name}."
+        )
+        return _Index()
+
+    def _change(self, change: Callable[[_Index], _T]) -> _T:
+        with self._exclusive():
+            index = self._read()
+            result = change(index)
+            with atomic_write(self._index_path) as temporary:
+                temporary.write_text(index.dump(), "utf-8")
+        return result
+
+    @contextlib.contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+
+        try:
+            locks = self.folder / ".locks"
+            locks.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(locks / "index.lock", timeout=30)
+            lock.acquire()
+        except Timeout as error:
+            raise StudioError(
+                "another window has been writing to it for half a minute", path=self.folder, hint="Close that window."
+            ) from error
+        except OSError as error:
+            reason, hint = explain_os_error(error)
+            raise StudioError(f"it cannot be written to: {reason}", path=self.folder, hint=hint) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def default_folder() -> Path:
+    """Where models lie unless another folder is chosen."""
+    import platformdirs
+
+    return platformdirs.user_data_path("deeplab-studio", appauthor=False) / "models"
+
+
+def _model_files(folder: Path | None) -> list[Path]:
+    try:
+        names = list(folder.iterdir()) if folder is not None else []
+    except OSError:
+        return []
+    return [
+        path
+        for path in names
+        if path.suffix.lower() in MODEL_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    ]
+
+
+def _card_of(path: Path, sha256: str, cancel: CancelToken | None) -> ModelCard | None:
+    """Return the card a file belongs to: by its hash, or by its name where no hash is published."""
+    for card in cards(purpose=None):
+        if card.digest is not None and card.digest.kind == "sha256" and sha256.startswith(card.digest.value):
+            return card
+    named = card_for_file(path.name)
+    if named is not None and (named.digest is None or named.digest.matches(path, sha256, cancel)):
+        return named
+    return None
+
+
+def _check_is(path: Path, sha256: str, card: ModelCard, cancel: CancelToken | None) -> None:
+    if card.digest is not None and not card.digest.matches(path, sha256, cancel):
+        raise StudioError(
+            f"it is not {card.file}: its sha256 is {sha256}, expected was {card.digest}",
+            path=path,
+            hint="Choose another file, or open this one as a model of your own.",
+        )
+    if card.digest is None and card.bytes is not None and path.stat().st_size != card.bytes:
+        raise StudioError(
+            f"it is not {card.file}: it has {path.stat().st_size:,} bytes, the published file {card.bytes:,}",
+            path=path,
+            hint="Choose another file, or open this one as a model of your own.",
+        )
