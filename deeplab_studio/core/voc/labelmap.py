@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.files import atomic_write, explain_os_error
-from deeplab_studio.core.labels import VOID, Colour, LabelClass, LabelSet, voc_palette
+from deeplab_studio.core.labels import VOC_LABELS, VOID, Colour, LabelClass, LabelSet, voc_palette
 from deeplab_studio.core.voc.layout import VocLayout
 
 _HEADER = "# label:color_rgb:parts:actions"
@@ -108,7 +108,8 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 
 def _label_set(path: Path, classes: Iterable[LabelClass]) -> LabelSet:
     try:
-        return LabelSet(tuple(classes))
+        label_set = LabelSet(tuple(classes))
+        return VOC_LABELS if label_set.classes == VOC_LABELS.classes else label_set
     except ValueError as error:
         raise StudioError(str(error), path=path, hint="Correct the list of classes.") from error
 

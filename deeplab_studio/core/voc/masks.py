@@ -1,8 +1,8 @@
 """Masks: class maps as PNG files.
 
 A mask of Pascal VOC is a PNG of colour type 3 (palette), bit depth 8, with all 256 palette entries; the value of a
-pixel is its class id, 255 is void. (Everingham et al., "The PASCAL Visual Object Classes Challenge 2012 Development Kit",
-section 4.3; the files of the 2012 release.)
+pixel is its class id, 255 is void. (The masks of the 2012 release; its
+development kit's ``VOCevalseg.m``.)
 """
 
 from __future__ import annotations
@@ -23,10 +23,8 @@ from deeplab_studio.core.classmap import Labels
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.files import atomic_write, explain_os_error
 from deeplab_studio.core.image_formats import HEAD_BYTES, identify
+from deeplab_studio.core.images import MAX_PIXELS
 from deeplab_studio.core.labels import VOID, LabelSet
-
-MAX_PIXELS = 1 << 29
-"""Largest mask that is read, in pixels: one byte each."""
 
 GRAY, RGB, PALETTE, GRAY_ALPHA, RGBA = 0, 2, 3, 4, 6
 """Colour types of PNG."""
@@ -85,14 +83,14 @@ def png_header(path: Path) -> PngHeader:
     return PngHeader(width, height, bit_depth, colour_type, chunks.get(b"PLTE", b""))
 
 
-def read_mask(path: Path, *, size: tuple[int, int] | None = None, label_set: LabelSet | None = None) -> Labels:
+def read_mask(path: Path, *, image_size: tuple[int, int] | None = None, label_set: LabelSet | None = None) -> Labels:
     """Read a mask.
 
     Parameters
     ----------
     path : Path
         A palette PNG or a gray PNG of up to 8 bits per pixel, whose values are class ids.
-    size : (int, int), optional
+    image_size : (int, int), optional
         Width and height that it must have: the upright photo's.
     label_set : LabelSet, optional
         Classes that it may hold, besides void.
@@ -115,11 +113,11 @@ def read_mask(path: Path, *, size: tuple[int, int] | None = None, label_set: Lab
         raise StudioError(f"the mask holds {kind} instead of class ids", path=path, hint=_SAVE_AS_PALETTE)
     if header.bit_depth > 8:
         raise StudioError("the mask has 16 bits per pixel, class ids have 8", path=path, hint=_SAVE_AS_PALETTE)
-    if size is not None:
-        _require_size(path, (header.width, header.height), size)
+    if image_size is not None:
+        _require_size(path, (header.width, header.height), image_size)
     if header.width * header.height > MAX_PIXELS:
         raise StudioError(
-            f"the mask has {header.width} x {header.height} pixels, more than the {MAX_PIXELS:,} that can be opened",
+            f"the mask is {header.width} x {header.height} pixels, more than any photo that can be opened",
             path=path,
             hint="Cut the photo and its mask into parts.",
         )
