@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
@@ -49,7 +50,7 @@ def classes_long() -> QWidget:
     from deeplab_studio.core.labels import LabelSet
 
     names = (
-        "하늘 도로 보도 건물 담장 울타리 기둥 신호등 교통표지판 초목 지형 사람 라이더 자동차 트럭 버스 기차 오토바이 자전거"
+        "하늘 도로 건물 담장 울타리 기둥 신호등 교통표지판 초목 지형 사람 라이더 자동차 트럭 버스 기차 오토바이 자전거"
     ).split()
     panel = ClassesPanel()
     panel.set_label_set(LabelSet.from_names([*names, *(f"아주 긴 이름을 가진 세부 분류 항목 {n}" for n in range(230))]))
@@ -86,8 +87,74 @@ def files(photos: Path | None) -> QWidget:
     return panel
 
 
+def view() -> QWidget:
+    from deeplab_studio.app.panels.view import ViewPanel
+
+    panel = ViewPanel()
+    panel.set_tone(0.1, 0, 1.6)
+    panel.resize(280, 300)
+    return panel
+
+
+def model_bar() -> QWidget:
+    from deeplab_studio.app.panels.model_bar import DeviceEntry, ModelBar, ModelEntry
+
+    bar = ModelBar()
+    bar.set_models(
+        [
+            ModelEntry("a", "DeepLabv3 MobileNetV2 (TF model zoo)", "v3"),
+            ModelEntry("b", "DeepLabv3+ Xception-65", "v3+"),
+        ]
+    )
+    bar.set_model("a")
+    bar.set_devices([DeviceEntry("auto", "Auto"), DeviceEntry("cuda:0", "CUDA", False, "No NVIDIA driver was found")])
+    bar.set_ready(True)
+    bar.set_automatic(True)
+    bar.set_progress("Predicting, tile 3 of 12", 0.28)
+    bar.resize(1100, 34)
+    return bar
+
+
+def empty(mode: Literal["image", "model"]) -> QWidget:
+    from deeplab_studio.app.panels.empty_state import EmptyState
+
+    ground = QWidget()
+    ground.resize(720, 460)
+    state = EmptyState(ground)
+    state.set_recent([Path("/home/minji/datasets/VOCdevkit/VOC2012"), Path("/home/minji/사진/2024 여름 제주도/원본")])
+    state.set_mode(mode)
+    return ground
+
+
+def status() -> QWidget:
+    from deeplab_studio.app.panels.status import ClassScore, StatusArea
+
+    area = StatusArea()
+    area.set_device("CUDA", (2_300_000_000, 149_000_000_000), "NVIDIA H200")
+    area.set_zoom(0.67)
+    area.set_position(1204, 877)
+    area.set_class("person", (192, 128, 128), pinned=True)
+    area.set_scores(
+        [
+            ClassScore("person", (192, 128, 128), 0.914),
+            ClassScore("pottedplant", (0, 64, 0), 0.052),
+            ClassScore("chair", (192, 0, 0), 0.021),
+        ]
+    )
+    area.set_job("Predicting 2007_000129.jpg", 0.4)
+    area.show_notice("truncated.jpg: the file ends in the middle of the picture. Copy it again.", "error")
+    area.show_notice("deep.tif: 32-bit values are not supported. Save it as 16-bit.", "error")
+    area.resize(1280, 26)
+    return area
+
+
 PANELS: dict[str, Callable[[Path | None], QWidget]] = {
     "files": files,
+    "view": lambda _: view(),
+    "model_bar": lambda _: model_bar(),
+    "empty_image": lambda _: empty("image"),
+    "empty_model": lambda _: empty("model"),
+    "status": lambda _: status(),
     "crf": lambda _: crf(),
     "classes": lambda _: classes(),
     "classes_long": lambda _: classes_long(),

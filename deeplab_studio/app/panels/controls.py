@@ -26,13 +26,16 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
+    QProgressBar,
     QSizePolicy,
     QSlider,
     QStyle,
     QStyleOptionSlider,
     QToolButton,
     QToolTip,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -503,3 +506,49 @@ def paint_hatched_swatch(painter: QPainter, rect: QRectF, colour: QColor) -> Non
             QPointF(rect.left() + start, rect.bottom()), QPointF(rect.left() + start + rect.height(), rect.top())
         )
     painter.restore()
+
+
+class JobLine(QWidget):
+    """What is being worked on, how far it is, and a button to stop it. Keeps its room while there is nothing.
+
+    Attributes
+    ----------
+    cancelRequested : Signal()
+        The person wants it stopped.
+    """
+
+    cancelRequested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.label = Muted()
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setAccessibleName(self.tr("Progress"))
+        self.cancel_button = icon_button("cancel", self.tr("Stop"))
+        self.cancel_button.clicked.connect(self.cancelRequested)
+        lines = QVBoxLayout()
+        lines.setSpacing(2)
+        lines.addWidget(self.label)
+        lines.addWidget(self.bar)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GAP // 2)
+        row.addLayout(lines, 1)
+        row.addWidget(self.cancel_button)
+        self.setMinimumWidth(120)
+        policy = self.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.setSizePolicy(policy)
+        self.hide()
+
+    def set_job(self, text: str, fraction: float | None = None) -> None:
+        """Show work under way: `fraction` 0..1, or None while it is not known. An empty text says that it is over."""
+        self.setVisible(bool(text))
+        self.label.setText(text)
+        self.bar.setAccessibleDescription(text)
+        if fraction is None:
+            self.bar.setRange(0, 0)
+        else:
+            self.bar.setRange(0, 1000)
+            self.bar.setValue(round(1000 * min(max(fraction, 0.0), 1.0)))
