@@ -1,5 +1,4 @@
-"""From paths a person dropped to the items of a project, and from an item to an open document. Runs off the window's
-thread."""
+"""From paths a person dropped to items of a project, and from an item to an open document. For worker threads."""
 
 from __future__ import annotations
 
@@ -88,7 +87,7 @@ def gather(paths: Sequence[Path], project: Project | None, visible: Sequence[Ite
 def _gather_folder(folder: Path, cancel: CancelToken) -> Opened:
     root = find_voc(folder)
     if root is not None:
-        return _gather_voc(root)
+        return _gather_voc(root, cancel)
     found = find_images([folder], cancel)
     project = Project.for_folder(folder)
     items = project.add(found.images) if found.images else []
@@ -98,15 +97,16 @@ def _gather_folder(folder: Path, cancel: CancelToken) -> Opened:
     return Opened(project, items, _first(items), project.label_set, problems=found.problems, notices=_notices(project))
 
 
-def _gather_voc(root: Path) -> Opened:
-    dataset = read_voc(root)
+def _gather_voc(root: Path, cancel: CancelToken) -> Opened:
+    dataset = read_voc(root, cancel=cancel)
     project = Project.for_folder(root, label_set=dataset.label_set)
     items = project.add([item.image for item in dataset.items])
     masks = {
         item.id: voc_item.mask for item, voc_item in zip(items, dataset.items, strict=True) if voc_item.mask is not None
     }
     notices = [_tr("Pascal VOC data set: {0} photos, {1} with masks.").format(len(items), len(masks))]
-    return Opened(project, items, _first(items), project.label_set, masks, notices=[*notices, *_notices(project)])
+    notices += _notices(project)
+    return Opened(project, items, _first(items), project.label_set, masks, dataset.problems, notices)
 
 
 def _first(items: Sequence[Item]) -> int | None:
@@ -155,9 +155,11 @@ def load_document(
     if saved is not None and saved[0].shape == shape:
         class_map = ClassMap(*saved)
         labelled = True
+        if project.photo_changed(item.id):
+            notices.append(_tr("{0} was changed after it was labelled: check its mask.").format(item.path.name))
     elif saved is not None:
         was, now = (f"{width} x {height}" for height, width in (saved[0].shape, shape))
-        text = _tr("{0} was {1} pixels when it was labelled and is {2} now: its old mask does not fit and is not shown.")
+        text = _tr("{0} was {1} pixels when it was labelled and is {2} now: its mask does not fit and is not shown.")
         notices.append(text.format(item.path.name, was, now))
     elif mask is not None:
         try:
@@ -179,11 +181,11 @@ def load_document(
 
 
 def _saved_crf(project: Project, item: Item) -> CrfSettings | None:
-    saved = project.params(item.id).get("crf")
-    if not isinstance(saved, dict):
+    saved = project.crf(item.id)
+    if saved is None:
         return None
     try:
-        return CrfSettings(bool(saved["on"]), CrfParams.from_dict(saved["params"]))
+        return CrfSettings(bool(saved.pop("on")), CrfParams.from_dict(saved))
     except (KeyError, TypeError, ValueError):
         return None  # written by another release; the defaults do
 

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from deeplab_studio.app.jobs import Job, Lane
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.labels import ClassMapping, LabelSet
+from deeplab_studio.engine.cache import ByteCache
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,8 +83,7 @@ class Predictions(QObject):
         self.lane.busyChanged.connect(self.busyChanged)
         self._device = "auto"
         self._predictor: Predictor | None = None
-        self._cache_bytes = cache_bytes
-        self._cache: dict[tuple[object, ...], Scores] | None = None
+        self._cache: ByteCache[Scores] = ByteCache(cache_bytes)
 
     @property
     def device(self) -> str:
@@ -122,7 +122,7 @@ class Predictions(QObject):
 
     def cached(self, document: Document) -> bool:
         """Whether the scores of this image by this model are in memory."""
-        return self.model is not None and self._key(document) in self._scores()
+        return self.model is not None and self._key(document) in self._cache
 
     def want(self, wanted: Sequence[tuple[Document, ClassMapping | None]]) -> None:
         """Predict these images in this order and nothing else.
@@ -144,7 +144,7 @@ class Predictions(QObject):
             running = self.lane.find(key)
             if running is not None and mapping is None:
                 running.priority = priority
-            elif mapping is not None or key not in self._scores():
+            elif mapping is not None or key not in self._cache:
                 self._submit(predictor, document, mapping, key, priority)
 
     def stop(self) -> None:
@@ -155,7 +155,7 @@ class Predictions(QObject):
     def forget(self) -> None:
         """Drop all scores kept."""
         self.lane.keep_only(())
-        self._scores().clear()
+        self._cache.clear()
 
     def close(self) -> None:
         """Stop and wait for the thread."""
@@ -171,10 +171,11 @@ class Predictions(QObject):
     ) -> None:
         pixels = document.image.pixels
         item_id = document.item.id
-        cache = self._scores()
+        cache = self._cache
+        known = document.scores
 
         def work(job: Job) -> Prediction:
-            scores = cache.get(key)
+            scores = known or cache.get(key)
             if scores is None:
                 scores = predictor.predict(pixels, cancel=job.token, progress=job.report)
                 cache.put(key, scores)

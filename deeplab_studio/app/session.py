@@ -128,6 +128,7 @@ class Session(QObject):
         self._shelf = DocumentShelf(settings.get("memory/photos_bytes"))
         self._crf = CrfSettings(settings.get("crf/on"), settings.crf_params())
         self._stroke: Stroke | None = None
+        self._stroke_class = 0
         self._after_stroke: list[Callable[[], None]] = []
         self._asked_to_predict: int | None = None
         self._save_timer = QTimer(self, singleShot=True)
@@ -161,7 +162,7 @@ class Session(QObject):
         item = self._selection.item(item_id)
         if item is None or item_id == self._selection.current:
             return
-        self.abort_stroke()
+        self.abort()
         self.save()
         self._selection.current = item_id
         self.refinement.forget()
@@ -209,25 +210,21 @@ class Session(QObject):
         """What strokes may change from now on."""
         self.rules = rules
 
-    def begin_stroke(self, name: str) -> bool:
-        """Start a gesture; False if there is nothing to paint on."""
-        if self.current is None or self._stroke is not None or (self.project is not None and self.project.read_only):
+    def begin(self, name: str, *, erase: bool = False) -> bool:
+        """Start a gesture that will be one undo step; False if there is nothing to paint on."""
+        if self.current is None or self._stroke is not None or self.read_only:
             return False
         self.refinement.lane.cancel("live")
         self.previewed.emit(None)
         self._stroke = self.current.class_map.begin(name, self.rules)
+        self._stroke_class = 0 if erase else self.active_class
         return True
 
-    def paint(self, top: int, left: int, mask: npt.NDArray[np.bool_], value: int) -> Rect | None:
+    def paint(self, top: int, left: int, mask: npt.NDArray[np.bool_]) -> Rect | None:
         """Paint within the open gesture; the box that changed."""
-        if self._stroke is None:
-            return None
-        rect = self._stroke.paint(top, left, mask, value)
-        if rect is not None:
-            self.labelsChanged.emit(rect)
-        return rect
+        return None if self._stroke is None else self._stroke.paint(top, left, mask, self._stroke_class)
 
-    def commit_stroke(self) -> None:
+    def commit(self) -> None:
         """End the gesture as one undo step."""
         if self._stroke is None or self.current is None:
             return
@@ -236,15 +233,24 @@ class Session(QObject):
         self._record(self.current, edit, by_person=True)
         self._run_after_stroke()
 
-    def abort_stroke(self) -> None:
-        """Take the open gesture back."""
+    def abort(self) -> Rect | None:
+        """Take the open gesture back; the box that changed."""
         if self._stroke is None:
-            return
+            return None
         rect = self._stroke.abort()
         self._stroke = None
-        if rect is not None:
-            self.labelsChanged.emit(rect)
         self._run_after_stroke()
+        return rect
+
+    def pick(self, x: int, y: int) -> None:
+        """Make the class at a pixel the active one."""
+        if self.current is not None:
+            self.set_active_class(int(self.current.class_map.labels[y, x]))
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the data set can only be looked at."""
+        return self.project is not None and self.project.read_only
 
     def undo(self) -> None:
         """Take back the newest change of the image on screen."""
@@ -330,7 +336,7 @@ class Session(QObject):
 
     def close(self) -> None:
         """Save everything and end all background work."""
-        self.abort_stroke()
+        self.abort()
         self.refinement.close()
         self.predictions.close()
         self.save()
@@ -366,7 +372,7 @@ class Session(QObject):
             self.select(opened.first)
 
     def _leave_project(self) -> None:
-        self.abort_stroke()
+        self.abort()
         self.save()
         project = self.project
         self.refinement.forget()
@@ -429,9 +435,11 @@ class Session(QObject):
         if document is None or self.predictions.model is None:
             return
         wanted: list[tuple[Document, ClassMapping | None]] = []
-        if document.scores is None or self._asked_to_predict == document.item.id:
+        automatic = self._settings.get("model/automatic")
+        asked = self._asked_to_predict == document.item.id
+        if asked or document.scores is None or (automatic and not document.labelled):
             wanted.append((document, self._mapping()))
-        if self._settings.get("model/automatic"):
+        if automatic:
             for item in self._selection.around(document.item.id):
                 neighbour = self._shelf.get(item.id)
                 if neighbour is not None and neighbour.scores is None:
@@ -523,8 +531,8 @@ class Session(QObject):
             return
         edit, rect = moved
         if "crf" in edit.details:
-            before, after = edit.details["crf"]  # type: ignore[misc]
-            document.crf = self._crf = before if back else after
+            changed: tuple[CrfSettings, CrfSettings] = edit.details["crf"]  # type: ignore[assignment]
+            document.crf = self._crf = changed[0 if back else 1]
             self.crfChanged.emit(document.crf)
         self._changed(document)
         self.labelsChanged.emit(None if rect.is_empty else rect)
@@ -549,16 +557,16 @@ class Session(QObject):
 
     def _save(self, document: Document) -> None:
         project = self.project
-        if project is None or project.read_only:
+        if project is None or self.read_only:
             return
         labels, pinned = document.class_map.labels.copy(), document.class_map.pinned.copy()
-        crf = {"on": document.crf.on, "params": document.crf.params.to_dict()}
+        crf = {"on": document.crf.on, **document.crf.params.to_dict()}
         item_id = document.item.id
         document.unsaved = False
 
         def work(_job: Job) -> None:
             project.save_map(item_id, labels, pinned)
-            project.set_params(item_id, {"crf": crf})
+            project.set_crf(item_id, crf)
 
         def failed(error: StudioError) -> None:
             document.unsaved = True

@@ -41,7 +41,7 @@ class Refiner:
         self.scores = scores
         self._image = image
         height, width = image.shape[:2]
-        self._preview_scale = min(1.0, (preview_pixels / (height * width)) ** 0.5)
+        self._preview_scale: float = min(1.0, (preview_pixels / (height * width)) ** 0.5)
         self._stages: dict[bool, _Stage] = {}
 
     @property
@@ -108,7 +108,7 @@ class Refiner:
         image = self._image
         if reduced:
             height, width = (max(1, round(side * self._preview_scale)) for side in image.shape[:2])
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+            image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         height, width = image.shape[:2]
         return _Stage(crf or DenseCRF(image), classes, self.scores.probabilities((height, width), classes))
 
@@ -129,7 +129,7 @@ class _Stage:
 
         height, width = self.probabilities.shape[1:]
         if evidence.shape != (height, width):
-            evidence = cv2.resize(evidence, (width, height), interpolation=cv2.INTER_NEAREST)
+            evidence = np.asarray(cv2.resize(evidence, (width, height), interpolation=cv2.INTER_NEAREST), np.int16)
         table = np.full(257, -1, np.int16)  # the last entry answers for -1
         table[self.classes] = np.arange(len(self.classes))
         channels: npt.NDArray[np.int16] = table[evidence]

@@ -33,6 +33,11 @@ class PhotoMips:
     levels: tuple[Bytes, ...]
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the smaller levels; the first one is the photo's own memory."""
+        return sum(level.nbytes for level in self.levels[1:])
+
+    @property
     def height(self) -> int:
         """Rows of the photo."""
         return int(self.levels[0].shape[0])
