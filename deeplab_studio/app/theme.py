@@ -58,6 +58,11 @@ class Tones:
         """The colour called `name` ("accent", "muted", ...)."""
         return QColor(cast(str, getattr(self, name)))
 
+    @property
+    def active_row(self) -> QColor:
+        """Ground of the row of a list that is the one worked on."""
+        return mix(QColor(self.base), QColor(self.accent), 0.24)
+
 
 DARK = Tones(
     window="#2b2b2b",
@@ -70,7 +75,7 @@ DARK = Tones(
     border_strong="#5e5e5e",
     canvas="#191919",
     text="#e4e4e4",
-    muted="#a8a8a8",
+    muted="#b0b0b0",
     disabled="#757575",
     accent="#6aa8f7",
     highlight="#2c65ad",

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem,
 
 from deeplab_studio.app.icons import paint_icon
 from deeplab_studio.app.panels.controls import paint_hatched_swatch, paint_swatch, small_font
-from deeplab_studio.app.theme import Tones, mix, tones
+from deeplab_studio.app.theme import Tones, tones
 
 if TYPE_CHECKING:
     from deeplab_studio.core.labels import LabelSet
@@ -226,9 +226,8 @@ class ClassDelegate(QStyledItemDelegate):
         painter.restore()
 
     def _paint_ground(self, painter: QPainter, row: QRect, tone: Tones, active: bool, hover: bool, focus: bool) -> None:
-        base = QColor(tone.base)
         if active:
-            painter.fillRect(row, mix(base, QColor(tone.accent), 0.24))
+            painter.fillRect(row, tone.active_row)
             painter.fillRect(QRect(row.left(), row.top(), 3, row.height()), QColor(tone.accent))
         elif hover:
             painter.fillRect(row, QColor(tone.hover))

@@ -25,10 +25,12 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
     QDoubleSpinBox,
+    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QProgressBar,
+    QPushButton,
     QSizePolicy,
     QSlider,
     QStyle,
@@ -67,6 +69,22 @@ def icon_button(name: str, tip: str, *, on: str | None = None, checkable: bool =
     button.setCheckable(checkable)
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return button
+
+
+def text_button(name: str, text: str) -> QPushButton:
+    """A button with an icon before its text."""
+    button = QPushButton(icon(name), text)
+    # Wider than the icon is: the style leaves too little room between icon and text.
+    button.setIconSize(QSize(22, 16))
+    return button
+
+
+def separator(height: int) -> QFrame:
+    """A vertical line between parts of a bar."""
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.VLine)
+    line.setFixedHeight(height)
+    return line
 
 
 def would_scroll(widget: QWidget) -> bool:

@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from deeplab_studio.app.icons import icon, paint_icon
-from deeplab_studio.app.panels.controls import GAP, small_font
+from deeplab_studio.app.panels.controls import GAP, small_font, text_button
 from deeplab_studio.app.theme import mix, tones
 
 Mode = Literal["image", "model"]
@@ -131,8 +131,8 @@ class EmptyState(QWidget):
         column.addWidget(
             _text(self.tr("JPEG, PNG, TIFF, BMP, WebP, GIF. A Pascal VOC folder opens with its masks and classes."))
         )
-        self.open_images_button = QPushButton(icon("open-image"), self.tr("Open images…"))
-        self.open_folder_button = QPushButton(icon("open-folder"), self.tr("Open folder…"))
+        self.open_images_button = text_button("open-image", self.tr("Open images…"))
+        self.open_folder_button = text_button("open-folder", self.tr("Open folder…"))
         self.open_images_button.clicked.connect(self.openImagesRequested)
         self.open_folder_button.clicked.connect(self.openFolderRequested)
         column.addSpacing(GAP)
@@ -159,9 +159,9 @@ class EmptyState(QWidget):
                 )
             )
         )
-        self.get_models_button = QPushButton(icon("get-models"), self.tr("Get a model…"))
-        self.open_model_button = QPushButton(icon("open-model"), self.tr("Open model file…"))
-        self.paint_button = QPushButton(icon("brush"), self.tr("Just paint"))
+        self.get_models_button = text_button("get-models", self.tr("Get a model…"))
+        self.open_model_button = text_button("open-model", self.tr("Open model file…"))
+        self.paint_button = text_button("brush", self.tr("Just paint"))
         self.get_models_button.clicked.connect(self.getModelsRequested)
         self.open_model_button.clicked.connect(self.openModelRequested)
         self.paint_button.clicked.connect(self._paint)

@@ -46,7 +46,7 @@ from PySide6.QtWidgets import (
 from deeplab_studio.app.icons import Tone, icon, paint_icon
 from deeplab_studio.app.panels.controls import GAP, Muted, small_font
 from deeplab_studio.app.panels.file_model import PROBLEM, STATES, FileModel, ItemRow, Thumbnails, state_text
-from deeplab_studio.app.theme import mix, tones
+from deeplab_studio.app.theme import tones
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -84,11 +84,10 @@ class FileDelegate(QStyledItemDelegate):
         flags: QStyle.StateFlag = option.state
         item, tone = self._model.at(index.row()), tones(palette)
         opened = item.id == self.opened
-        base = QColor(tone.base)
 
         painter.save()
         if flags & QStyle.StateFlag.State_Selected:
-            painter.fillRect(row, mix(base, QColor(tone.accent), 0.24))
+            painter.fillRect(row, tone.active_row)
         elif flags & QStyle.StateFlag.State_MouseOver:
             painter.fillRect(row, QColor(tone.hover))
         if opened:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QWidget
 
 from deeplab_studio.app.icons import icon
-from deeplab_studio.app.panels.controls import GAP, BadgeIcon, JobLine, icon_button
+from deeplab_studio.app.panels.controls import GAP, BadgeIcon, JobLine, icon_button, separator, text_button
 
 BADGE = QSize(30, 16)
 
@@ -84,7 +84,7 @@ class ModelBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.model_box = _box(self.tr("Model"), 18)
+        self.model_box = _box(self.tr("Model"), 20)
         self.model_box.setIconSize(BADGE)
         self.model_box.setPlaceholderText(self.tr("No model"))
         self.model_box.activated.connect(
@@ -95,13 +95,13 @@ class ModelBar(QWidget):
         self.get_button = icon_button("get-models", self.tr("Get models…"))
         self.get_button.clicked.connect(self.getModelsRequested)
 
-        self.device_box = _box(self.tr("Device"), 8)
+        self.device_box = _box(self.tr("Device"), 7)
         self.device_box.setIconSize(QSize(16, 16))
         self.device_box.activated.connect(
             lambda index: self.deviceChosen.emit(self.device_box.itemData(index, Qt.ItemDataRole.UserRole))
         )
 
-        self.predict_button = QPushButton(icon("predict"), self.tr("Predict"))
+        self.predict_button = text_button("predict", self.tr("Predict"))
         self.predict_button.clicked.connect(self.predictRequested)
         self.automatic_button = icon_button("automatic", self.tr("Predict images when they are opened"), checkable=True)
         self.automatic_button.toggled.connect(self.automaticToggled)
@@ -184,9 +184,9 @@ class ModelBar(QWidget):
         row.addWidget(self.model_box, 3)
         row.addWidget(self.open_button)
         row.addWidget(self.get_button)
-        row.addWidget(_line())
+        row.addWidget(separator(18))
         row.addWidget(self.device_box, 1)
-        row.addWidget(_line())
+        row.addWidget(separator(18))
         row.addWidget(self.predict_button)
         row.addWidget(self.automatic_button)
         row.addWidget(self.job, 2)
@@ -199,7 +199,7 @@ def _box(name: str, letters: int) -> QComboBox:
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(letters)
     box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    box.setMaximumWidth(box.fontMetrics().averageCharWidth() * (letters + 22))
+    box.setMaximumWidth(box.fontMetrics().averageCharWidth() * 3 * letters)
     return box
 
 
@@ -208,10 +208,3 @@ def _choose(box: QComboBox, data: str | None) -> None:
         box.setCurrentIndex(-1 if data is None else box.findData(data, Qt.ItemDataRole.UserRole))
     tip = box.itemData(box.currentIndex(), Qt.ItemDataRole.ToolTipRole)
     box.setToolTip("\n".join(filter(None, (box.accessibleName(), box.currentText(), tip))))
-
-
-def _line() -> QFrame:
-    line = QFrame()
-    line.setFrameShape(QFrame.Shape.VLine)
-    line.setFixedHeight(18)
-    return line

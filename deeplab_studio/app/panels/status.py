@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from PySide6.QtCore import QRectF, QSize, Qt, QTime, QTimer, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QWidget
 
 from deeplab_studio.app.icons import Tone, icon
 from deeplab_studio.app.panels.controls import (
@@ -18,6 +18,7 @@ from deeplab_studio.app.panels.controls import (
     JobLine,
     icon_button,
     paint_swatch,
+    separator,
     small_font,
 )
 from deeplab_studio.app.theme import tones
@@ -35,6 +36,9 @@ _STAYS: dict[Kind, int | None] = {"info": 6000, "success": 6000, "warning": 1200
 """Milliseconds after which a message goes by itself."""
 
 _KEPT = 50
+NOTICE_ROOM = 420
+"""Width in logical pixels a long message gets at least."""
+
 ZOOMS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -125,12 +129,16 @@ class NoticeLine(QWidget):
             self._icon.show_icon("")
             self.label.setText("")
             self.label.setToolTip("")
+            self.setMinimumWidth(0)
             return
         name, tone = _NOTICE_ICONS[notice.kind]
         self._icon.show_icon(name, tone)
         self.label.setText(notice.text)
         self.label.setToolTip(notice.text)
         self.label.setAccessibleName(notice.text)
+        # The scores give way to a message, down to nothing.
+        wanted = self.label.fontMetrics().horizontalAdvance(notice.text) + 10 * GAP
+        self.setMinimumWidth(min(wanted, NOTICE_ROOM))
         stays = _STAYS[notice.kind]
         if stays is not None:
             self._timer.start(stays)
@@ -332,12 +340,12 @@ class StatusArea(QWidget):
         row.addWidget(self.notices, 1)
         row.addWidget(self.job)
         row.addWidget(self.scores)
-        row.addWidget(_line())
+        row.addWidget(separator(14))
         row.addWidget(self.class_cell)
         row.addWidget(self.position_label)
-        row.addWidget(_line())
+        row.addWidget(separator(14))
         row.addWidget(self.zoom_button)
-        row.addWidget(_line())
+        row.addWidget(separator(14))
         row.addWidget(self.device_icon)
         row.addWidget(self.device_label)
 
@@ -380,10 +388,3 @@ def gigabytes(count: int) -> str:
     """A number of bytes in GiB, with one decimal below 100."""
     size = count / (1 << 30)
     return f"{size:.0f} GB" if size >= 99.95 else f"{size:.1f} GB"
-
-
-def _line() -> QFrame:
-    line = QFrame()
-    line.setFrameShape(QFrame.Shape.VLine)
-    line.setFixedHeight(14)
-    return line
