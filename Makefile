@@ -17,7 +17,7 @@ PIP_ARGS ?=
 CANDIDATES := $(or $(PYTHON),python3 python3.12 python3.13 python3.11 python3.10 python)
 
 # Installing again is needed only when one of these changes: the rest is used in place.
-BUILD_INPUTS := pyproject.toml $(wildcard hatch_build.py) $(wildcard deeplab_studio/crf/*.c*) $(wildcard deeplab_studio/crf/*/*.c*)
+BUILD_INPUTS := pyproject.toml hatch_build.py $(wildcard deeplab_studio/crf/kernel/*)
 
 comma := ,
 join_extras = $(if $(1)$(EXTRAS),[$(1)$(if $(1),$(if $(EXTRAS),$(comma)))$(EXTRAS)])
@@ -55,17 +55,17 @@ bench: $(call stamp,run)
 	$(PY) -m benchmarks $(ARGS)
 
 $(call stamp,run): $(BUILD_INPUTS) $(PY)
-	@echo "Installing what DeepLab Studio needs into $(VENV); the first time this takes some minutes."
+	@echo "Installing what DeepLab Studio needs into $(VENV) (some minutes the first time)."
 	@$(call install,)
 	@touch $@
 
 $(call stamp,test): $(BUILD_INPUTS) $(PY)
-	@echo "Installing what DeepLab Studio and its tests need into $(VENV); the first time this takes some minutes."
+	@echo "Installing what DeepLab Studio and its tests need into $(VENV) (some minutes the first time)."
 	@$(call install,test)
 	@touch $@ $(call stamp,run)
 
 $(call stamp,dev): $(BUILD_INPUTS) $(PY)
-	@echo "Installing what DeepLab Studio, its tests and its checks need into $(VENV); the first time this takes some minutes."
+	@echo "Installing what DeepLab Studio, its tests and its checks need into $(VENV) (some minutes the first time)."
 	@$(call install,dev)
 	@touch $@ $(call stamp,run) $(call stamp,test)
 
