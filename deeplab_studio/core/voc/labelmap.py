@@ -47,23 +47,29 @@ def read_labelmap(path: Path) -> LabelSet:
             raise StudioError(
                 f"line {number} is not 'name:red,green,blue::' with values from 0 to 255", path=path, hint="Correct it."
             ) from error
-        if name.casefold() not in _VOID_NAMES or colour != _rgb(palette[VOID].tolist()):
+        if not _is_void(label):
             classes.append(label)
     return _label_set(path, classes)
 
 
 def write_labelmap(path: Path, label_set: LabelSet) -> None:
-    """Write ``labelmap.txt`` as CVAT does, whole and checked.
+    """Write ``labelmap.txt`` as CVAT does.
 
     Raises
     ------
     StudioError
         If the format cannot hold a class's name (one with a colon, say), or the file cannot be written.
     """
+    for label in label_set:
+        if not _is_plain(label.name) or _is_void(label):
+            raise StudioError(
+                f"it cannot hold a class called {label.name!r}",
+                path=path,
+                hint="Rename the class: no colon, no '#' at its start, no blanks around it, no line break, not void.",
+            )
     lines = [_HEADER, *(f"{label.name}:{','.join(map(str, label.colour))}::" for label in label_set)]
     with atomic_write(path) as temporary:
         temporary.write_bytes("".join(f"{line}\n" for line in lines).encode())
-        _require_same(path, label_set, read_labelmap(temporary))
 
 
 def read_class_names(path: Path) -> LabelSet:
@@ -80,7 +86,7 @@ def read_class_names(path: Path) -> LabelSet:
 
 
 def write_class_names(path: Path, label_set: LabelSet) -> None:
-    """Write ``class_names.txt``, whole and checked."""
+    """Write ``class_names.txt``."""
     with atomic_write(path) as temporary:
         temporary.write_bytes("".join(f"{name}\n" for name in label_set.names).encode())
 
@@ -124,12 +130,9 @@ def _rgb(values: list[int]) -> Colour:
     return red, green, blue
 
 
-def _require_same(path: Path, meant: LabelSet, read: LabelSet) -> None:
-    if read.classes == meant.classes:
-        return
-    odd = next((label.name for label, other in zip(meant, read, strict=False) if label != other), meant.names[-1])
-    raise StudioError(
-        f"it cannot hold a class called {odd!r}",
-        path=path,
-        hint="Rename the class: no colon, no '#' at the start, no blanks around the name, no line break.",
-    )
+def _is_plain(name: str) -> bool:
+    return name.splitlines() == [name.strip()] and ":" not in name and not name.startswith("#")
+
+
+def _is_void(label: LabelClass) -> bool:
+    return label.name.casefold() in _VOID_NAMES and label.colour == _rgb(voc_palette()[VOID].tolist())
