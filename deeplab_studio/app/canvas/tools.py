@@ -223,7 +223,6 @@ class BrushTool(Tool):
     shapeChanged = Signal(str)
     """``"round"`` or ``"square"``."""
 
-    stroke_name = "Brush stroke"
     erases = False
 
     def __init__(self, target: PaintTarget, parent: QObject | None = None) -> None:
@@ -284,7 +283,7 @@ class BrushTool(Tool):
         if self._painting:
             return
         erase = self.erases or pointer.eraser or pointer.button == Qt.MouseButton.RightButton
-        name = EraserTool.stroke_name if erase else self.stroke_name
+        name = self.tr("Eraser stroke") if erase else self.tr("Brush stroke")
         if self.canvas.image_size is None or not self._target.begin(name, erase=erase):
             return
         self._painting = True
@@ -433,5 +432,4 @@ class BrushTool(Tool):
 class EraserTool(BrushTool):
     """A brush that erases with either button."""
 
-    stroke_name = "Eraser stroke"
     erases = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QLineF, QPointF, QRect, QRectF, QSizeF, Qt, Signal
+from PySide6.QtCore import QEvent, QLineF, QPointF, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -17,15 +17,14 @@ from PySide6.QtGui import (
     QPalette,
     QPen,
     QPointingDevice,
-    QResizeEvent,
     QTabletEvent,
-    QTransform,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QApplication, QFrame, QGraphicsScene, QGraphicsView, QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
 from deeplab_studio.app.canvas.layers import LayersItem, tone_table
 from deeplab_studio.app.canvas.mips import PhotoMips, build_mips
+from deeplab_studio.app.canvas.navigation import PictureView
 from deeplab_studio.app.canvas.tools import PanTool, Pointer, Tool
 
 if TYPE_CHECKING:
@@ -34,51 +33,27 @@ if TYPE_CHECKING:
 
     from deeplab_studio.core.geometry import Rect
 
-MAX_SCALE = 64.0
-"""Device pixels per image pixel one can zoom in to."""
-
 GRID_SCALE = 8.0
 """Device pixels per image pixel from which on the pixel grid shows."""
 
 _NOTCH = 2 ** (1 / 3)
 """What one notch of the wheel multiplies the scale by."""
 
-_FIT_MARGIN = 8
-"""Logical pixels left free around an image that is fitted."""
 
-
-class CanvasView(QGraphicsView):
+class CanvasView(PictureView):
     """Shows one photo with its class map and hands the mouse to a tool.
 
     The middle button, Space with the left button, and two fingers on a touchpad move the picture; the wheel and a pinch
     zoom at the pointer. Everything else is the tool's.
-
-    Scales are device pixels per image pixel throughout, so 1.0 is one to one on any screen.
     """
 
     hovered = Signal(int, int)
     """Column and row of the image pixel under the pointer; (-1, -1) outside the image."""
-    zoomChanged = Signal(float)
-    """The new scale."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._layers = LayersItem()
-        self._scene = QGraphicsScene(self)
-        self._scene.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         self._scene.addItem(self._layers)
-        self.setScene(self._scene)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.MinimalViewportUpdate)
-        self.setOptimizationFlags(
-            QGraphicsView.OptimizationFlag.DontSavePainterState
-            | QGraphicsView.OptimizationFlag.DontAdjustForAntialiasing
-        )
-        self.setTransformationAnchor(QGraphicsView.ViewportAnchor.NoAnchor)
-        self.setResizeAnchor(QGraphicsView.ViewportAnchor.NoAnchor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         # The right button is the tools'; with any other policy the window would offer its own menu.
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
@@ -87,14 +62,10 @@ class CanvasView(QGraphicsView):
         self.setAcceptDrops(False)
         self.viewport().setAcceptDrops(False)
 
-        self._scale = 1.0
-        self._fitted = True
-        self._centre = QPointF(0.5, 0.5)  # of the view, in fractions of the image: what is kept between two images
         self._tool: Tool = PanTool(self)
         self._tool.attach(self)
         self._tool_button: Qt.MouseButton | None = None
         self._pan_button: Qt.MouseButton | None = None
-        self._pan_from: tuple[QPointF, int, int] | None = None
         self._space = False
         self._pointer: QPointF | None = None
         self._hovered = (-1, -1)
@@ -118,20 +89,16 @@ class CanvasView(QGraphicsView):
             RGB; its memory is shared. Passing what `build_mips` made on another thread saves building it here.
         keep_view : bool
             Whether to keep the scale and the place in the image (in fractions of its size). An image that was fitted
-            stays fitted. Otherwise the image is fitted.
+            stays fitted. Otherwise the image is fitted. Showing None in between changes nothing about it.
         """
         self.finish_gesture()
         self._tool.forget()
-        if self.image_size:
-            self._centre = self._relative_centre()
+        self.remember_view()
         mips = image if isinstance(image, PhotoMips) or image is None else build_mips(image)
         self._layers.set_photo(mips)
-        if mips is None:
-            self.viewport().update()
-        elif keep_view and not self._fitted:
-            middle = QPointF(self._centre.x() * mips.width, self._centre.y() * mips.height)
-            self._place(self._scale, QRectF(self.viewport().rect()).center(), middle)
-        else:
+        if mips is not None and keep_view:
+            self.restore_view()
+        elif mips is not None:
             self.zoom_fit()
         self._report_hover()
 
@@ -195,119 +162,22 @@ class CanvasView(QGraphicsView):
         """
         self._layers.set_tone(tone_table(brightness, contrast, gamma))
 
-    # Where it is shown
-
-    def scale(self) -> float:  # type: ignore[override] # QGraphicsView.scale(sx, sy) bypasses the limits; nobody needs it
-        """Device pixels per image pixel."""
-        return self._scale
-
-    def zoom_fit(self) -> None:
-        """Show the whole image as large as it goes, and keep it so while the window is resized."""
-        size = self.image_size
-        if size:
-            middle = QPointF(size[1] / 2, size[0] / 2)
-            self._place(self._fit_scale(size), QRectF(self.viewport().rect()).center(), middle)
-        self._fitted = True
-
-    def zoom_actual(self) -> None:
-        """Show one image pixel per device pixel, around the middle of the view."""
-        self.set_scale(1.0)
-
-    def zoom_by(self, factor: float, at: QPointF | None = None) -> None:
-        """Multiply the scale, stopping at one to one on the way past it.
-
-        Parameters
-        ----------
-        factor : float
-            More than 1 zooms in.
-        at : QPointF, optional
-            The place in the viewport that keeps its image point; its middle by default.
-        """
-        wanted = self._scale * factor
-        coarse = abs(math.log2(factor)) > 0.1  # a notch or a key, not the flow of a touchpad
-        low, high = sorted((self._scale, wanted))
-        if coarse and low < 0.999 and high > 1.001:
-            wanted = 1.0
-        self.set_scale(wanted, at)
-
-    def set_scale(self, scale: float, at: QPointF | None = None) -> None:
-        """Set the device pixels per image pixel, within the limits; `at` as in `zoom_by`."""
-        size = self.image_size
-        if size is None:
-            return
-        fit = self._fit_scale(size)
-        anchor = at if at is not None else QRectF(self.viewport().rect()).center()
-        limited = min(max(scale, min(fit, 1.0) / 4), max(MAX_SCALE, fit))
-        if limited != self._scale:
-            self._place(limited, anchor, self.to_image(anchor))
-        self._fitted = False
-
-    def to_image(self, position: QPointF) -> QPointF:
-        """The image coordinates of a place in the viewport; pixel *i* spans ``i`` to ``i + 1``."""
-        inverse, _ = self.viewportTransform().inverted()
-        return inverse.map(position)
-
-    def to_viewport(self, x: float, y: float) -> QPointF:
-        """The place in the viewport of image coordinates."""
-        return self.viewportTransform().map(QPointF(x, y))
-
-    def _fit_scale(self, size: tuple[int, int]) -> float:
-        height, width = size
-        room = QSizeF(self.viewport().size()) - QSizeF(2 * _FIT_MARGIN, 2 * _FIT_MARGIN)
-        logical = min(max(room.width(), 1) / width, max(room.height(), 1) / height)
-        return logical * self.devicePixelRatioF()
-
-    def _relative_centre(self) -> QPointF:
-        height, width = self.image_size or (1, 1)
-        middle = self.to_image(QRectF(self.viewport().rect()).center())
-        return QPointF(middle.x() / width, middle.y() / height)
-
-    def _place(self, scale: float, anchor: QPointF, point: QPointF) -> None:
-        """Show the image at `scale` with the image coordinates `point` at `anchor` in the viewport."""
-        height, width = self.image_size or (0, 0)
-        changed = scale != self._scale
-        self._scale = scale
-        logical = scale / self.devicePixelRatioF()
-        self.setTransform(QTransform.fromScale(logical, logical))
-        # Any point of the image may be moved to the middle of the view, and no further: it cannot get lost.
-        across, down = self.viewport().width() / 2 / logical, self.viewport().height() / 2 / logical
-        self.setSceneRect(QRectF(0, 0, width, height).adjusted(-across, -down, across, down))
-        self.horizontalScrollBar().setValue(round(point.x() * logical - anchor.x()))
-        self.verticalScrollBar().setValue(round(point.y() * logical - anchor.y()))
-        if changed:
-            self.zoomChanged.emit(scale)
-        self._report_hover()
-        self.update_overlay()
-
-    # Moving the picture
+    # Tools
 
     def start_pan(self, position: QPointF) -> None:
         """Take hold of the picture at a place in the viewport."""
-        self._pan_from = (position, self.horizontalScrollBar().value(), self.verticalScrollBar().value())
+        super().start_pan(position)
         self._show_cursor()
-
-    def pan_to(self, position: QPointF) -> None:
-        """Move the picture so that what was taken hold of is at this place."""
-        if self._pan_from is None:
-            return
-        start, across, down = self._pan_from
-        moved = position - start
-        self._fitted = False
-        self.horizontalScrollBar().setValue(across - round(moved.x()))
-        self.verticalScrollBar().setValue(down - round(moved.y()))
 
     def end_pan(self) -> None:
         """Let go of the picture."""
-        self._pan_from = None
+        super().end_pan()
         self._show_cursor()
 
-    def pan_by(self, across: float, down: float) -> None:
-        """Move the picture by logical pixels, to the right and down."""
-        self._fitted = False
-        for bar, amount in ((self.horizontalScrollBar(), across), (self.verticalScrollBar(), down)):
-            bar.setValue(bar.value() - round(amount))
-
-    # Tools
+    def view_changed(self) -> None:
+        """Keep the tool's overlay and the hovered pixel right."""
+        self.update_overlay()
+        self._report_hover()
 
     @property
     def tool(self) -> Tool:
@@ -495,18 +365,12 @@ class CanvasView(QGraphicsView):
             self.setFocus(Qt.FocusReason.MouseFocusReason)
 
     def event(self, event: QEvent) -> bool:
-        """Keep the keys of a gesture from being taken as shortcuts, and follow the screen's resolution."""
+        """Keep the keys of a gesture from being taken as shortcuts."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             space = event.key() == Qt.Key.Key_Space and event.modifiers() == Qt.KeyboardModifier.NoModifier
             if space or (event.key() == Qt.Key.Key_Escape and self._tool.busy):
                 event.accept()
                 return True
-        if event.type() == QEvent.Type.DevicePixelRatioChange and self.image_size:
-            if self._fitted:
-                self.zoom_fit()
-            else:
-                middle = QRectF(self.viewport().rect()).center()
-                self._place(self._scale, middle, self.to_image(middle))
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -536,18 +400,6 @@ class CanvasView(QGraphicsView):
         self._show_cursor()
         super().focusOutEvent(event)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep the image fitted, or its middle in the middle."""
-        old = event.oldSize()
-        middle = self.to_image(QPointF(old.width() / 2, old.height() / 2))
-        super().resizeEvent(event)
-        if self.image_size is None:
-            return
-        if self._fitted:
-            self.zoom_fit()
-        else:
-            self._place(self._scale, QRectF(self.viewport().rect()).center(), middle)
-
     def changeEvent(self, event: QEvent) -> None:
         """Follow the theme."""
         if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
@@ -557,14 +409,13 @@ class CanvasView(QGraphicsView):
     def _follow_palette(self) -> None:
         """A neutral surround, darker than the window: colours beside it are judged as they are."""
         dark = self.palette().color(QPalette.ColorRole.Window).lightness() < 128
-        self.setBackgroundBrush(QColor(26, 26, 26) if dark else QColor(72, 72, 72))
+        self.setBackgroundBrush(QColor(25, 25, 25) if dark else QColor(118, 118, 118))
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
         """Scroll the picture without dragging the tool's overlay along."""
+        overlay = self._overlay
         super().scrollContentsBy(dx, dy)
-        self.viewport().update(self._overlay.translated(dx, dy))
-        self.update_overlay()
-        self._report_hover()
+        self.viewport().update(overlay.translated(dx, dy))
 
     def drawForeground(self, painter: QPainter, rect: QRectF | QRect) -> None:
         """Draw the pixel grid and the tool's overlay."""
