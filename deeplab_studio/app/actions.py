@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QObject, Qt
+from PySide6.QtCore import QCoreApplication, QObject, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QToolBar, QWidget
 
 from deeplab_studio.app import icons
-
-CONTEXT = "Actions"
+from deeplab_studio.app.translate import QT_TRANSLATE_NOOP
 
 
 def translated(text: str) -> str:
     """A text of the table in the language of the window."""
-    return QCoreApplication.translate(CONTEXT, text)
+    return QCoreApplication.translate("Actions", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,88 +63,297 @@ class ActionSpec:
     hold: bool = False
 
 
-_T = QT_TRANSLATE_NOOP
-
 MENUS = (
-    _T(CONTEXT, "&File"),
-    _T(CONTEXT, "&Edit"),
-    _T(CONTEXT, "&Image"),
-    _T(CONTEXT, "&Tools"),
-    _T(CONTEXT, "&Model"),
-    _T(CONTEXT, "&View"),
-    _T(CONTEXT, "&Help"),
+    QT_TRANSLATE_NOOP("Actions", "&File"),
+    QT_TRANSLATE_NOOP("Actions", "&Edit"),
+    QT_TRANSLATE_NOOP("Actions", "&Image"),
+    QT_TRANSLATE_NOOP("Actions", "&Tools"),
+    QT_TRANSLATE_NOOP("Actions", "&Model"),
+    QT_TRANSLATE_NOOP("Actions", "&View"),
+    QT_TRANSLATE_NOOP("Actions", "&Help"),
 )
 
 ACTIONS: tuple[ActionSpec, ...] = (
-    ActionSpec("open_images", _T(CONTEXT, "Open &images…"), "&File", ("Ctrl+O",), "open-image",
-               _T(CONTEXT, "Open one or more photos"), toolbar=True),
-    ActionSpec("open_folder", _T(CONTEXT, "Open &folder…"), "&File", ("Ctrl+Shift+O",), "open-folder",
-               _T(CONTEXT, "Open a folder of photos or a Pascal VOC data set"), toolbar=True),
-    ActionSpec("paste_image", _T(CONTEXT, "&Paste image"), "&File", ("Ctrl+V",), "paste",
-               _T(CONTEXT, "Add the picture on the clipboard")),
-    ActionSpec("export", _T(CONTEXT, "&Export…"), "&File", ("Ctrl+E",), "export",
-               _T(CONTEXT, "Write masks as a Pascal VOC data set"), "items", toolbar=True, gap=True),
-    ActionSpec("quit", _T(CONTEXT, "&Quit"), "&File", ("Ctrl+Q",), gap=True),
-    ActionSpec("undo", _T(CONTEXT, "&Undo"), "&Edit", ("Ctrl+Z",), "undo", needs="undo", toolbar=True, gap=True),
-    ActionSpec("redo", _T(CONTEXT, "&Redo"), "&Edit", ("Ctrl+Shift+Z", "Ctrl+Y"), "redo", needs="redo", toolbar=True),
-    ActionSpec("unpin", _T(CONTEXT, "Un&pin everything"), "&Edit", ("Ctrl+U",), "unpin",
-               _T(CONTEXT, "Let predictions and the CRF change the pixels painted by hand again"), "pins", gap=True),
-    ActionSpec("clear", _T(CONTEXT, "&Clear the class map"), "&Edit", ("Ctrl+Shift+Delete",), "clear",
-               _T(CONTEXT, "Set every pixel that is not pinned to class 0"), "image"),
-    ActionSpec("previous", _T(CONTEXT, "&Previous image"), "&Image", ("A", "PgUp"), "previous", needs="items",
-               toolbar=True, gap=True),
-    ActionSpec("next", _T(CONTEXT, "&Next image"), "&Image", ("D", "PgDown"), "next", needs="items", toolbar=True),
-    ActionSpec("done_next", _T(CONTEXT, "&Done, next open image"), "&Image", ("Ctrl+Return",), "done",
-               _T(CONTEXT, "Mark this image as done and go to the next one that is not"), "image", toolbar=True,
-               gap=True),
-    ActionSpec("state_new", _T(CONTEXT, "Mark as ne&w"), "&Image", (), "state-new", needs="image"),
-    ActionSpec("state_progress", _T(CONTEXT, "Mark as &in progress"), "&Image", (), "state-progress", needs="image"),
-    ActionSpec("state_done", _T(CONTEXT, "Mark as d&one"), "&Image", ("Shift+D",), "state-done", needs="image"),
-    ActionSpec("tool_pan", _T(CONTEXT, "&Pan"), "&Tools", ("Z",), "pan",
-               _T(CONTEXT, "Drag to move the picture; Space does the same with any tool"), checkable=True,
-               group="tool", toolbar=True, gap=True),
-    ActionSpec("tool_brush", _T(CONTEXT, "&Brush"), "&Tools", ("P", "B"), "brush",
-               _T(CONTEXT, "Paint the active class; Shift+click draws a straight line, Ctrl+wheel sets the size"),
-               "image", checkable=True, group="tool", toolbar=True),
-    ActionSpec("tool_eraser", _T(CONTEXT, "&Eraser"), "&Tools", ("E",), "eraser",
-               _T(CONTEXT, "Paint class 0"), "image", checkable=True, group="tool", toolbar=True),
-    ActionSpec("tool_picker", _T(CONTEXT, "Pic&ker"), "&Tools", ("L",), "picker",
-               _T(CONTEXT, "Click a pixel to make its class the active one"), "image", checkable=True, group="tool",
-               toolbar=True),
-    ActionSpec("brush_smaller", _T(CONTEXT, "&Smaller brush"), "&Tools", ("[",), gap=True),
-    ActionSpec("brush_larger", _T(CONTEXT, "&Larger brush"), "&Tools", ("]",)),
-    ActionSpec("brush_square", _T(CONTEXT, "S&quare brush"), "&Tools", (), checkable=True),
-    ActionSpec("swap_class", _T(CONTEXT, "S&wap with class 0"), "&Tools", ("X",), needs="image",
-               tip=_T(CONTEXT, "Switch the active class between class 0 and the one used before")),
-    ActionSpec("predict", _T(CONTEXT, "&Predict"), "&Model", ("R",), "predict",
-               _T(CONTEXT, "Run the model on this image again; pinned pixels stay"), "model+image", toolbar=True,
-               gap=True),
-    ActionSpec("auto_predict", _T(CONTEXT, "Predict new images by &itself"), "&Model", (), checkable=True),
-    ActionSpec("crf", _T(CONTEXT, "Refine with the &CRF"), "&Model", ("C",), "crf",
-               _T(CONTEXT, "Sharpen the prediction along the edges of the photo"), checkable=True),
-    ActionSpec("cancel", _T(CONTEXT, "&Stop the current work"), "&Model", ("Ctrl+.",), "stop", needs="busy"),
-    ActionSpec("open_model", _T(CONTEXT, "&Open model file…"), "&Model", ("Ctrl+M",), "open-model", gap=True,
-               tip=_T(CONTEXT, "Use a DeepLab checkpoint you already have")),
-    ActionSpec("get_models", _T(CONTEXT, "&Get models…"), "&Model", (), "get-models",
-               _T(CONTEXT, "See which models can be downloaded")),
-    ActionSpec("zoom_fit", _T(CONTEXT, "&Fit in window"), "&View", ("Ctrl+0", "F"), "zoom-fit", needs="image",
-               toolbar=True, gap=True),
-    ActionSpec("zoom_actual", _T(CONTEXT, "&Actual size"), "&View", ("Ctrl+1",), "zoom-actual", needs="image",
-               toolbar=True),
-    ActionSpec("zoom_in", _T(CONTEXT, "Zoom &in"), "&View", ("Ctrl++", "Ctrl+="), "zoom-in", needs="image"),
-    ActionSpec("zoom_out", _T(CONTEXT, "Zoom &out"), "&View", ("Ctrl+-",), "zoom-out", needs="image"),
-    ActionSpec("outlines", _T(CONTEXT, "Out&lines only"), "&View", ("O",), "outlines", checkable=True, gap=True),
-    ActionSpec("show_pins", _T(CONTEXT, "Show pi&nned pixels"), "&View", ("K",), "pin", checkable=True),
-    ActionSpec("peek", _T(CONTEXT, "Bare photo while held"), "&View", ("H",), hold=True, needs="image"),
-    ActionSpec("theme_system", _T(CONTEXT, "Colours of the &system"), "&View", (), checkable=True, group="theme",
-               gap=True),
-    ActionSpec("theme_light", _T(CONTEXT, "Li&ght"), "&View", (), checkable=True, group="theme"),
-    ActionSpec("theme_dark", _T(CONTEXT, "Dar&k"), "&View", (), checkable=True, group="theme"),
-    ActionSpec("shortcuts", _T(CONTEXT, "&Keyboard shortcuts"), "&Help", ("F1",), "keyboard"),
-    ActionSpec("about", _T(CONTEXT, "&About DeepLab Studio"), "&Help"),
-    *(ActionSpec(f"class_{digit}", _T(CONTEXT, "Class by its number"), "", (str(digit),), needs="image")
-      for digit in range(10)),
-)  # fmt: skip
+    ActionSpec(
+        "open_images",
+        QT_TRANSLATE_NOOP("Actions", "Open &images…"),
+        "&File",
+        ("Ctrl+O",),
+        "open-image",
+        QT_TRANSLATE_NOOP("Actions", "Open one or more photos"),
+        toolbar=True,
+    ),
+    ActionSpec(
+        "open_folder",
+        QT_TRANSLATE_NOOP("Actions", "Open &folder…"),
+        "&File",
+        ("Ctrl+Shift+O",),
+        "open-folder",
+        QT_TRANSLATE_NOOP("Actions", "Open a folder of photos or a Pascal VOC data set"),
+        toolbar=True,
+    ),
+    ActionSpec(
+        "paste_image",
+        QT_TRANSLATE_NOOP("Actions", "&Paste image"),
+        "&File",
+        ("Ctrl+V",),
+        "paste",
+        QT_TRANSLATE_NOOP("Actions", "Add the picture on the clipboard"),
+    ),
+    ActionSpec(
+        "export",
+        QT_TRANSLATE_NOOP("Actions", "&Export…"),
+        "&File",
+        ("Ctrl+E",),
+        "export",
+        QT_TRANSLATE_NOOP("Actions", "Write masks as a Pascal VOC data set"),
+        "items",
+        toolbar=True,
+        gap=True,
+    ),
+    ActionSpec("quit", QT_TRANSLATE_NOOP("Actions", "&Quit"), "&File", ("Ctrl+Q",), gap=True),
+    ActionSpec(
+        "undo",
+        QT_TRANSLATE_NOOP("Actions", "&Undo"),
+        "&Edit",
+        ("Ctrl+Z",),
+        "undo",
+        needs="undo",
+        toolbar=True,
+        gap=True,
+    ),
+    ActionSpec(
+        "redo",
+        QT_TRANSLATE_NOOP("Actions", "&Redo"),
+        "&Edit",
+        ("Ctrl+Shift+Z", "Ctrl+Y"),
+        "redo",
+        needs="redo",
+        toolbar=True,
+    ),
+    ActionSpec(
+        "unpin",
+        QT_TRANSLATE_NOOP("Actions", "Un&pin everything"),
+        "&Edit",
+        ("Ctrl+U",),
+        "unpin",
+        QT_TRANSLATE_NOOP("Actions", "Let predictions and the CRF change the pixels painted by hand again"),
+        "pins",
+        gap=True,
+    ),
+    ActionSpec(
+        "clear",
+        QT_TRANSLATE_NOOP("Actions", "&Clear the class map"),
+        "&Edit",
+        ("Ctrl+Shift+Delete",),
+        "clear",
+        QT_TRANSLATE_NOOP("Actions", "Set every pixel that is not pinned to class 0"),
+        "image",
+    ),
+    ActionSpec(
+        "previous",
+        QT_TRANSLATE_NOOP("Actions", "&Previous image"),
+        "&Image",
+        ("A", "PgUp"),
+        "previous",
+        needs="items",
+        toolbar=True,
+        gap=True,
+    ),
+    ActionSpec(
+        "next",
+        QT_TRANSLATE_NOOP("Actions", "&Next image"),
+        "&Image",
+        ("D", "PgDown"),
+        "next",
+        needs="items",
+        toolbar=True,
+    ),
+    ActionSpec(
+        "done_next",
+        QT_TRANSLATE_NOOP("Actions", "&Done, next open image"),
+        "&Image",
+        ("Ctrl+Return",),
+        "done",
+        QT_TRANSLATE_NOOP("Actions", "Mark this image as done and go to the next one that is not"),
+        "image",
+        toolbar=True,
+        gap=True,
+    ),
+    ActionSpec("state_new", QT_TRANSLATE_NOOP("Actions", "Mark as ne&w"), "&Image", (), "state-new", needs="image"),
+    ActionSpec(
+        "state_progress",
+        QT_TRANSLATE_NOOP("Actions", "Mark as &in progress"),
+        "&Image",
+        (),
+        "state-progress",
+        needs="image",
+    ),
+    ActionSpec(
+        "state_done", QT_TRANSLATE_NOOP("Actions", "Mark as d&one"), "&Image", ("Shift+D",), "state-done", needs="image"
+    ),
+    ActionSpec(
+        "tool_pan",
+        QT_TRANSLATE_NOOP("Actions", "&Pan"),
+        "&Tools",
+        ("Z",),
+        "pan",
+        QT_TRANSLATE_NOOP("Actions", "Drag to move the picture; Space does the same with any tool"),
+        checkable=True,
+        group="tool",
+        toolbar=True,
+        gap=True,
+    ),
+    ActionSpec(
+        "tool_brush",
+        QT_TRANSLATE_NOOP("Actions", "&Brush"),
+        "&Tools",
+        ("P", "B"),
+        "brush",
+        QT_TRANSLATE_NOOP(
+            "Actions", "Paint the active class; Shift+click draws a straight line, Ctrl+wheel sets the size"
+        ),
+        "image",
+        checkable=True,
+        group="tool",
+        toolbar=True,
+    ),
+    ActionSpec(
+        "tool_eraser",
+        QT_TRANSLATE_NOOP("Actions", "&Eraser"),
+        "&Tools",
+        ("E",),
+        "eraser",
+        QT_TRANSLATE_NOOP("Actions", "Paint class 0"),
+        "image",
+        checkable=True,
+        group="tool",
+        toolbar=True,
+    ),
+    ActionSpec(
+        "tool_picker",
+        QT_TRANSLATE_NOOP("Actions", "Pic&ker"),
+        "&Tools",
+        ("L",),
+        "picker",
+        QT_TRANSLATE_NOOP("Actions", "Click a pixel to make its class the active one"),
+        "image",
+        checkable=True,
+        group="tool",
+        toolbar=True,
+    ),
+    ActionSpec("brush_smaller", QT_TRANSLATE_NOOP("Actions", "&Smaller brush"), "&Tools", ("[",), gap=True),
+    ActionSpec("brush_larger", QT_TRANSLATE_NOOP("Actions", "&Larger brush"), "&Tools", ("]",)),
+    ActionSpec("brush_square", QT_TRANSLATE_NOOP("Actions", "S&quare brush"), "&Tools", (), checkable=True),
+    ActionSpec(
+        "swap_class",
+        QT_TRANSLATE_NOOP("Actions", "S&wap with class 0"),
+        "&Tools",
+        ("X",),
+        needs="image",
+        tip=QT_TRANSLATE_NOOP("Actions", "Switch the active class between class 0 and the one used before"),
+    ),
+    ActionSpec(
+        "predict",
+        QT_TRANSLATE_NOOP("Actions", "&Predict"),
+        "&Model",
+        ("R",),
+        "predict",
+        QT_TRANSLATE_NOOP("Actions", "Run the model on this image again; pinned pixels stay"),
+        "model+image",
+        toolbar=True,
+        gap=True,
+    ),
+    ActionSpec(
+        "auto_predict", QT_TRANSLATE_NOOP("Actions", "Predict new images by &itself"), "&Model", (), checkable=True
+    ),
+    ActionSpec(
+        "crf",
+        QT_TRANSLATE_NOOP("Actions", "Refine with the &CRF"),
+        "&Model",
+        ("C",),
+        "crf",
+        QT_TRANSLATE_NOOP("Actions", "Sharpen the prediction along the edges of the photo"),
+        checkable=True,
+    ),
+    ActionSpec(
+        "cancel", QT_TRANSLATE_NOOP("Actions", "&Stop the current work"), "&Model", ("Ctrl+.",), "stop", needs="busy"
+    ),
+    ActionSpec(
+        "open_model",
+        QT_TRANSLATE_NOOP("Actions", "&Open model file…"),
+        "&Model",
+        ("Ctrl+M",),
+        "open-model",
+        gap=True,
+        tip=QT_TRANSLATE_NOOP("Actions", "Use a DeepLab checkpoint you already have"),
+    ),
+    ActionSpec(
+        "get_models",
+        QT_TRANSLATE_NOOP("Actions", "&Get models…"),
+        "&Model",
+        (),
+        "get-models",
+        QT_TRANSLATE_NOOP("Actions", "See which models can be downloaded"),
+    ),
+    ActionSpec(
+        "zoom_fit",
+        QT_TRANSLATE_NOOP("Actions", "&Fit in window"),
+        "&View",
+        ("Ctrl+0", "F"),
+        "zoom-fit",
+        needs="image",
+        toolbar=True,
+        gap=True,
+    ),
+    ActionSpec(
+        "zoom_actual",
+        QT_TRANSLATE_NOOP("Actions", "&Actual size"),
+        "&View",
+        ("Ctrl+1",),
+        "zoom-actual",
+        needs="image",
+        toolbar=True,
+    ),
+    ActionSpec(
+        "zoom_in", QT_TRANSLATE_NOOP("Actions", "Zoom &in"), "&View", ("Ctrl++", "Ctrl+="), "zoom-in", needs="image"
+    ),
+    ActionSpec("zoom_out", QT_TRANSLATE_NOOP("Actions", "Zoom &out"), "&View", ("Ctrl+-",), "zoom-out", needs="image"),
+    ActionSpec(
+        "outlines",
+        QT_TRANSLATE_NOOP("Actions", "Out&lines only"),
+        "&View",
+        ("O",),
+        "outlines",
+        checkable=True,
+        gap=True,
+    ),
+    ActionSpec(
+        "show_pins", QT_TRANSLATE_NOOP("Actions", "Show pi&nned pixels"), "&View", ("K",), "pin", checkable=True
+    ),
+    ActionSpec(
+        "peek", QT_TRANSLATE_NOOP("Actions", "Bare photo while held"), "&View", ("H",), hold=True, needs="image"
+    ),
+    ActionSpec(
+        "theme_system",
+        QT_TRANSLATE_NOOP("Actions", "Colours of the &system"),
+        "&View",
+        (),
+        checkable=True,
+        group="theme",
+        gap=True,
+    ),
+    ActionSpec("theme_light", QT_TRANSLATE_NOOP("Actions", "Li&ght"), "&View", (), checkable=True, group="theme"),
+    ActionSpec("theme_dark", QT_TRANSLATE_NOOP("Actions", "Dar&k"), "&View", (), checkable=True, group="theme"),
+    ActionSpec("shortcuts", QT_TRANSLATE_NOOP("Actions", "&Keyboard shortcuts"), "&Help", ("F1",), "keyboard"),
+    ActionSpec("about", QT_TRANSLATE_NOOP("Actions", "&About DeepLab Studio"), "&Help"),
+    *(
+        ActionSpec(
+            f"class_{digit}", QT_TRANSLATE_NOOP("Actions", "Class by its number"), "", (str(digit),), needs="image"
+        )
+        for digit in range(10)
+    ),
+)
 
 
 class Actions(QObject):
@@ -183,7 +391,7 @@ class Actions(QObject):
             action.setStatusTip(tip)
             action.setCheckable(spec.checkable)
             if spec.hold:
-                key = QKeySequence(spec.shortcuts[0])[0].key()
+                key = QKeySequence(spec.shortcuts[0])[0].key()  # type: ignore[index]  # it is, the stubs do not say so
                 self._held[key] = (action, callbacks[spec.id])
                 action.setText(f"{action.text()}\t{shown}")
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,8 @@ class ExportDialog(QDialog):
         Items that have a class map.
     masks : mapping of int to Path
         Mask files of items that were labelled elsewhere and not changed since.
+    wait_until_saved : callable
+        Returns once the project holds all that was done before the dialog opened; called in the background.
     folder : Path
         Where to suggest to export to.
 
@@ -66,6 +68,7 @@ class ExportDialog(QDialog):
         current: int | None,
         mapped: Collection[int],
         masks: Mapping[int, Path],
+        wait_until_saved: Callable[[], object],
         folder: Path,
         parent: QWidget | None = None,
     ) -> None:
@@ -76,6 +79,7 @@ class ExportDialog(QDialog):
         self._current = current
         self._mapped = frozenset(mapped)
         self._masks = dict(masks)
+        self._wait_until_saved = wait_until_saved
         self._lane = Lane("export", self)
         self._out: Path | None = None
 
@@ -185,6 +189,7 @@ class ExportDialog(QDialog):
         chosen = in_scope(scope, self._items, self._current, self._mapped, self._masks)
 
         def work(job: Job) -> ExportReport:
+            self._wait_until_saved()
             items = export_items(project, chosen, self._masks)
             return write_voc(
                 items,

@@ -35,7 +35,7 @@ def log_to_file(folder: Path) -> Path:
     OSError
         If the folder cannot be made or written.
     """
-    global _fault_file  # noqa: PLW0603  faulthandler needs the file open as long as the program runs
+    global _fault_file
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "deeplab-studio.log"
     handler = logging.handlers.RotatingFileHandler(path, maxBytes=1 << 20, backupCount=1, encoding="utf-8", delay=True)

@@ -6,6 +6,7 @@ The window shows a `Session` and passes on what a person does; it decides nothin
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -52,6 +53,14 @@ class _Selection:
 
     def item(self, item_id: int) -> Item | None:
         return next((item for item in self.items if item.id == item_id), None)
+
+    def neighbour(self, gone: set[int]) -> int | None:
+        """The first item that stays after the current one, else the last before it."""
+        ids = [item.id for item in self.items]
+        if self.current not in ids:
+            return None
+        at = ids.index(self.current)
+        return next((each for each in [*ids[at:], *reversed(ids[:at])] if each not in gone), None)
 
     def around(self, item_id: int) -> list[Item]:
         """The items likely to be looked at next, the likeliest first."""
@@ -193,6 +202,41 @@ class Session(QObject):
         """The item on screen or being loaded."""
         return self._selection.current
 
+    @property
+    def masks(self) -> dict[int, Path]:
+        """Mask files that came with the data set, by item."""
+        return self._masks
+
+    def path_of(self, item_id: int) -> Path | None:
+        """The photo of an item in the list."""
+        item = self._selection.item(item_id)
+        return None if item is None else item.path
+
+    def state_of(self, item_id: int) -> str:
+        """How far an item in the list is."""
+        item = self._selection.item(item_id)
+        return "" if item is None else item.state
+
+    def hide_items(self, item_ids: Iterable[int]) -> None:
+        """Take images off the list. Their photos and their labels stay where they are."""
+        gone = set(item_ids)
+        following = self._selection.neighbour(gone)
+        self._selection.items = [item for item in self._selection.items if item.id not in gone]
+        self.itemsChanged.emit(self._selection.items)
+        if self._selection.current in gone:
+            self.abort()
+            self.save()
+            self._selection.current = None
+            self.current = None
+            self.currentChanged.emit(None)
+            if following is not None:
+                self.select(following)
+
+    def labelled_items(self) -> set[int]:
+        """Ids of the items that have a class map, saved or about to be."""
+        saved = self.project.items_with_maps() if self.project is not None else set()
+        return saved | {document.item.id for document in self._shelf.documents() if document.labelled}
+
     # Editing
 
     def set_active_class(self, class_id: int) -> None:
@@ -333,6 +377,21 @@ class Session(QObject):
         for document in self._shelf.documents():
             if document.unsaved:
                 self._save(document)
+
+    def flush(self) -> threading.Event:
+        """Save everything; the event is set once it is on disk."""
+        self.abort()
+        self.save()
+        done = threading.Event()
+        self.disk.submit(("flush", id(done)), lambda _job: done.set(), priority=40)
+        return done
+
+    def stop(self) -> None:
+        """Cancel predicting, refining and opening."""
+        self._asked_to_predict = None
+        self.predictions.stop()
+        self.refinement.lane.keep_only(())
+        self.disk.cancel("open")
 
     def close(self) -> None:
         """Save everything and end all background work."""

@@ -16,15 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from PySide6.QtCore import QByteArray, QCoreApplication, QObject, QSettings, Signal
 
+from deeplab_studio.app.translate import QT_TRANSLATE_NOOP
+
 if TYPE_CHECKING:
     from deeplab_studio.crf.params import CrfParams
 
 _LOG = logging.getLogger(__name__)
-
-
-def QT_TRANSLATE_NOOP(context: str, text: str) -> str:  # noqa: ARG001
-    """Mark a text for translation later; Qt's own has no types, and its tools look for this name."""
-    return text
 
 
 Kind = Literal["bool", "int", "float", "choice", "text", "folder", "json"]

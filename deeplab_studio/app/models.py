@@ -1,0 +1,144 @@
+"""Which models and devices can be chosen, and which one was used last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from deeplab_studio.app.jobs import Job
+from deeplab_studio.app.panels.model_bar import DeviceEntry, ModelEntry
+from deeplab_studio.checkpoints.library import ModelLibrary
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QWidget
+
+    from deeplab_studio.app.panels.model_bar import ModelBar
+    from deeplab_studio.app.predictions import ModelInfo, Predictions
+    from deeplab_studio.app.settings import Settings
+    from deeplab_studio.core.errors import StudioError
+
+
+class ModelChoices(QObject):
+    """Fills the model bar from the library and the machine, and loads what the person chooses.
+
+    Parameters
+    ----------
+    predictions : Predictions
+    bar : ModelBar
+    settings : Settings
+    parent : QObject, optional
+
+    Signals
+    -------
+    loadingChanged : bool
+        Whether a model is being loaded.
+    """
+
+    loadingChanged = Signal(bool)
+
+    def __init__(
+        self, predictions: Predictions, bar: ModelBar, settings: Settings, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._predictions = predictions
+        self._bar = bar
+        self._settings = settings
+        self._library = ModelLibrary()
+        self._versions: dict[str, str] = {}
+        self.loading = False
+        predictions.set_device(settings.get("model/device"))
+        predictions.modelLoading.connect(self._on_loading)
+        predictions.modelChanged.connect(self._on_model)
+        bar.modelChosen.connect(lambda path: self.open(Path(path)))
+        bar.deviceChosen.connect(self._choose_device)
+        bar.set_devices(self._devices(None))
+        bar.set_device(predictions.device)
+
+    def load_last(self) -> None:
+        """Load the model used last, or the first one there is."""
+        self.refresh()
+        last = self._settings.get("model/current")
+        paths = [Path(last)] if last else []
+        paths += [model.path for model in self._library.installed() if model.state in ("ready", "unchecked")]
+        path = next((path for path in paths if path.is_file()), None)
+        if path is not None:
+            self.open(path)
+
+    def open(self, path: Path) -> None:
+        """Load a checkpoint; it is in the list from then on."""
+        self._predictions.load_model(path)
+
+    def refresh(self) -> None:
+        """Show what the library holds now."""
+        models = [model for model in self._library.installed() if model.state in ("ready", "unchecked")]
+        self._bar.set_models(
+            [
+                ModelEntry(
+                    str(model.path),
+                    model.title,
+                    self._versions.get(str(model.path)) or (model.card.version if model.card is not None else ""),
+                    str(model.path),
+                )
+                for model in models
+            ]
+        )
+        current = self._predictions.model
+        self._bar.set_model(str(current.path) if current is not None else None)
+
+    def show_library(self, window: QWidget) -> None:
+        """Show the dialog of models to get, and use the one the person chose there."""
+        from deeplab_studio.app.model_library import ModelLibraryDialog
+
+        dialog = ModelLibraryDialog(self._library, parent=window)
+        dialog.modelReady.connect(lambda _path: self.refresh())
+        dialog.modelChosen.connect(lambda path: self.open(Path(path)))
+        dialog.exec()
+        dialog.deleteLater()
+        self.refresh()
+
+    def _on_loading(self, name: str) -> None:
+        self.loading = bool(name)
+        self.loadingChanged.emit(self.loading)
+
+    def _on_model(self, model: ModelInfo | None) -> None:
+        if model is None:
+            self.refresh()
+            return
+        path = model.path.absolute()
+        self._versions[str(path)] = model.version
+        self._settings.set("model/current", str(path))
+        library = self._library
+
+        def remember(job: Job) -> list[str]:
+            from deeplab_studio.engine.device import available_devices
+
+            library.add(path, cancel=job.token)
+            return available_devices()
+
+        def remembered(devices: list[str]) -> None:
+            self.refresh()
+            self._bar.set_devices(self._devices(devices))
+            self._bar.set_device(self._predictions.device)
+
+        def failed(error: StudioError) -> None:
+            self._predictions.noticed.emit(str(error))
+
+        self._predictions.lane.submit("remember model", remember, remembered, failed, priority=50)
+
+    def _choose_device(self, device: str) -> None:
+        self._settings.set("model/device", device)
+        self._predictions.set_device(device)
+
+    def _devices(self, present: list[str] | None) -> list[DeviceEntry]:
+        """Every kind of device; which of them are here is known only after a model was loaded."""
+        entries = [DeviceEntry("auto", self.tr("Auto"), True, self.tr("The fastest one this machine has"))]
+        cuda = [device for device in present or () if device.startswith("cuda")] or ["cuda:0"]
+        titles = {**{device: device.upper() for device in cuda}, "mps": self.tr("Apple GPU")}
+        for device, title in titles.items():
+            known = present is None or device in present
+            reason = "" if known else self.tr("This machine has no such device, or its driver is missing")
+            entries.append(DeviceEntry(device, title, known, reason))
+        entries.append(DeviceEntry("cpu", self.tr("CPU"), True, ""))
+        return entries

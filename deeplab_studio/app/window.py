@@ -1,0 +1,547 @@
+"""The main window: the canvas, the panels around it, and which action does what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QKeyEvent,
+)
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QScrollArea, QToolBar, QWidget
+
+from deeplab_studio.app.actions import Actions
+from deeplab_studio.app.canvas import CanvasView
+from deeplab_studio.app.dialogs import MODEL_SUFFIXES, Dialogs, local_paths
+from deeplab_studio.app.document import CrfSettings, Document
+from deeplab_studio.app.models import ModelChoices
+from deeplab_studio.app.panels.classes import ClassesPanel
+from deeplab_studio.app.panels.crf import CrfPanel
+from deeplab_studio.app.panels.empty_state import EmptyState
+from deeplab_studio.app.panels.file_model import ItemRow
+from deeplab_studio.app.panels.files import FilesPanel
+from deeplab_studio.app.panels.model_bar import ModelBar
+from deeplab_studio.app.panels.status import StatusArea
+from deeplab_studio.app.panels.view import ViewPanel
+from deeplab_studio.app.readout import Readout
+from deeplab_studio.app.session import Session
+from deeplab_studio.app.thumbnails import Thumbnails
+from deeplab_studio.app.toolbox import Toolbox
+from deeplab_studio.app.view_state import ViewState
+from deeplab_studio.core.classmap import PaintRules
+from deeplab_studio.core.errors import StudioError
+from deeplab_studio.core.labels import LabelSet
+
+if TYPE_CHECKING:
+    from deeplab_studio.app.refinement import Refined
+    from deeplab_studio.app.settings import Settings
+    from deeplab_studio.app.theme import Theme
+    from deeplab_studio.core.geometry import Rect
+    from deeplab_studio.core.project import Item
+
+SHARES_AFTER_MS = 250
+"""Counting the pixels of every class waits until the hand rests."""
+
+
+class MainWindow(QMainWindow):
+    """The program's window.
+
+    Parameters
+    ----------
+    settings : Settings
+    theme : Theme
+    """
+
+    def __init__(self, settings: Settings, theme: Theme) -> None:
+        super().__init__()
+        self.settings = settings
+        self.theme = theme
+        self.session = Session(settings, self)
+        self._painting_alone = False
+        self.setAcceptDrops(True)
+        self.setWindowTitle("DeepLab Studio")
+        self._make_widgets()
+        self.models = ModelChoices(self.session.predictions, self.model_bar, settings, self)
+        self.dialogs = Dialogs(self)
+        self.actions_ = Actions(self, self._callbacks())
+        self._lay_out()
+        self._connect_session()
+        self._connect_panels()
+        self.models.loadingChanged.connect(lambda _loading: self._update_empty_state())
+        self._restore()
+        self._update_enabled()
+        QTimer.singleShot(0, self.models.load_last)
+
+    # What the command line, a dialog or a drop asks for
+
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Open photos, folders and data sets, and model files among them."""
+        models = [path for path in paths if path.suffix.lower() in MODEL_SUFFIXES and not path.is_dir()]
+        photos = [path for path in paths if path not in models]
+        if models:
+            self.models.open(models[-1])
+        if photos:
+            self.session.open_paths(photos)
+            self.settings.add_recent(photos[0].absolute())
+            self._show_recent()
+
+    def tell_failure(self, text: str) -> None:
+        """Say that something went wrong that nobody expected."""
+        message = self.tr("Something unexpected went wrong: {0}. Your work is saved; the log has the details.")
+        self.status_area.show_notice(message.format(text), "error")
+
+    # Building
+
+    def _make_widgets(self) -> None:
+        self.canvas = CanvasView()
+        self.canvas.setAcceptDrops(False)
+        self.canvas.viewport().setAcceptDrops(False)
+        self.empty_state = EmptyState(self.canvas)
+        self.files_panel = FilesPanel()
+        self.classes_panel = ClassesPanel()
+        self.crf_panel = CrfPanel()
+        self.view_panel = ViewPanel()
+        self.model_bar = ModelBar()
+        self.status_area = StatusArea()
+        self.thumbnails = Thumbnails(round(self.files_panel.thumbnail_size().width() * self.devicePixelRatioF()), self)
+        self.readout = Readout(self.session, self.canvas, self.status_area, self)
+        self._shares_timer = QTimer(self, singleShot=True, interval=SHARES_AFTER_MS)
+        self.toolbox = Toolbox(self.canvas, self.session, self.settings, self)
+        self.view = ViewState(self.canvas, self.view_panel, self.settings, self.theme, self)
+
+    def _lay_out(self) -> None:
+        self.setCentralWidget(self.canvas)
+        self.setDockOptions(QMainWindow.DockOption.AnimatedDocks | QMainWindow.DockOption.AllowNestedDocks)
+        menus = self.actions_.fill_menu_bar(self.menuBar())
+        self._recent_menu = QMenu(self.tr("Open &recent"), self)
+        file_menu = menus["&File"]
+        file_menu.insertMenu(self.actions_["paste_image"], self._recent_menu)
+        self.toolbar = QToolBar(self.tr("Tools"), self)
+        self.toolbar.setObjectName("tools")
+        self.toolbar.setMovable(False)
+        self.toolbar.setIconSize(QSize(18, 18))
+        self.actions_.fill_toolbar(self.toolbar)
+        self.addToolBar(self.toolbar)
+        models = QToolBar(self.tr("Model"), self)
+        models.setObjectName("model")
+        models.setMovable(False)
+        models.addWidget(self.model_bar)
+        self.addToolBar(models)
+        self.actions_.load_icons()
+        left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+        docks = [
+            self._dock("files", self.tr("Images"), self.files_panel, left),
+            self._dock("classes", self.tr("Classes"), self.classes_panel, right),
+            self._dock("crf", self.tr("Dense CRF"), _scrolled(self.crf_panel), right),
+            self._dock("view", self.tr("View"), _scrolled(self.view_panel), right),
+        ]
+        self.resizeDocks(docks[:2], [250, 290], Qt.Orientation.Horizontal)
+        self.resizeDocks(docks[1:], [420, 330, 220], Qt.Orientation.Vertical)
+        view_menu = menus["&View"]
+        view_menu.addSeparator()
+        panels = view_menu.addMenu(self.tr("&Panels"))
+        for dock in docks:
+            panels.addAction(dock.toggleViewAction())
+        self.statusBar().addWidget(self.status_area, 1)
+        self.statusBar().setSizeGripEnabled(False)
+
+    def _dock(self, name: str, title: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
+        dock = QDockWidget(title, self)
+        dock.setObjectName(name)
+        dock.setWidget(widget)
+        self.addDockWidget(area, dock)
+        return dock
+
+    def _callbacks(self) -> dict[str, Callable[..., None]]:
+        session, canvas = self.session, self.canvas
+        callbacks: dict[str, Callable[..., None]] = {
+            "open_images": self.dialogs.choose_images,
+            "open_folder": self.dialogs.choose_folder,
+            "paste_image": self.dialogs.paste_image,
+            "export": self.dialogs.export,
+            "quit": self._quit,
+            "undo": session.undo,
+            "redo": session.redo,
+            "unpin": session.unpin,
+            "clear": session.clear,
+            "previous": partial(self._step, -1),
+            "next": partial(self._step, 1),
+            "done_next": self._done_and_next,
+            "state_new": partial(self._mark, "new"),
+            "state_progress": partial(self._mark, "in progress"),
+            "state_done": partial(self._mark, "done"),
+            "brush_smaller": lambda: self.toolbox.change_size(-1),
+            "brush_larger": lambda: self.toolbox.change_size(1),
+            "brush_square": self.toolbox.set_square,
+            "swap_class": session.swap_class,
+            "predict": session.predict,
+            "auto_predict": self._set_automatic,
+            "crf": self._switch_crf,
+            "cancel": self._cancel,
+            "open_model": self.dialogs.choose_model,
+            "get_models": self.dialogs.show_model_library,
+            "zoom_fit": canvas.zoom_fit,
+            "zoom_actual": canvas.zoom_actual,
+            "zoom_in": lambda: canvas.zoom_by(1.25),
+            "zoom_out": lambda: canvas.zoom_by(0.8),
+            "outlines": self.view.set_outlines,
+            "show_pins": self.view.set_pins,
+            "peek": self.view.peek,
+            "shortcuts": self.dialogs.show_shortcuts,
+            "about": self.dialogs.show_about,
+        }
+        tools, themes = ("pan", "brush", "eraser", "picker"), ("system", "light", "dark")
+        callbacks |= {f"tool_{name}": partial(self._use_tool, f"tool_{name}") for name in tools}
+        callbacks |= {f"theme_{name}": partial(self._use_theme, name) for name in themes}
+        callbacks |= {f"class_{digit}": partial(self._choose_class, digit) for digit in range(10)}
+        return callbacks
+
+    def _connect_session(self) -> None:
+        session = self.session
+        session.itemsChanged.connect(self._on_items)
+        session.itemStateChanged.connect(self.files_panel.set_state)
+        session.currentChanged.connect(self._on_current)
+        session.imageFailed.connect(self._on_image_failed)
+        session.labelsChanged.connect(self._on_labels)
+        session.previewed.connect(self._on_previewed)
+        session.refined.connect(self._on_refined)
+        session.scoresChanged.connect(lambda _document: self._on_scores())
+        session.historyChanged.connect(self._on_history)
+        session.labelSetChanged.connect(self._on_label_set)
+        session.crfChanged.connect(self._on_crf)
+        session.activeClassChanged.connect(self.classes_panel.set_active)
+        session.noticed.connect(lambda level, text: self.status_area.show_notice(text, level))
+        predictions = session.predictions
+        predictions.modelChanged.connect(lambda _model: self._on_scores())
+        predictions.modelLoading.connect(self._on_model_loading)
+        predictions.progressed.connect(self._on_progress)
+        predictions.busyChanged.connect(self._on_busy)
+
+    def _connect_panels(self) -> None:
+        files, classes, crf = self.files_panel, self.classes_panel, self.crf_panel
+        files.itemActivated.connect(self.session.select)
+        files.thumbnailNeeded.connect(self._want_thumbnail)
+        files.stateRequested.connect(self._set_states)
+        files.removeRequested.connect(self.session.hide_items)
+        files.showInFolderRequested.connect(self.dialogs.show_in_folder)
+        self.thumbnails.ready.connect(files.set_thumbnail)
+        self.thumbnails.failed.connect(lambda item_id, error: files.set_problem(item_id, str(error)))
+        classes.activeChanged.connect(self.session.set_active_class)
+        classes.hiddenChanged.connect(self.canvas.set_hidden)
+        classes.protectedChanged.connect(lambda _ids: self._set_rules())
+        classes.onlyOverChanged.connect(lambda _ids: self._set_rules())
+        crf.toggled.connect(lambda on: self._crf_changed(CrfSettings(on, crf.params), live=False))
+        crf.paramsChanging.connect(lambda params: self._crf_changed(CrfSettings(crf.is_on(), params), live=True))
+        crf.paramsSettled.connect(lambda params: self._crf_changed(CrfSettings(crf.is_on(), params), live=False))
+        bar = self.model_bar
+        bar.openModelRequested.connect(self.dialogs.choose_model)
+        bar.getModelsRequested.connect(self.dialogs.show_model_library)
+        bar.predictRequested.connect(self.session.predict)
+        bar.cancelRequested.connect(self._cancel)
+        bar.automaticToggled.connect(self._set_automatic)
+        empty = self.empty_state
+        empty.openImagesRequested.connect(self.dialogs.choose_images)
+        empty.openFolderRequested.connect(self.dialogs.choose_folder)
+        empty.recentRequested.connect(lambda path: self.open_paths([path]))
+        empty.getModelsRequested.connect(self.dialogs.show_model_library)
+        empty.openModelRequested.connect(self.dialogs.choose_model)
+        empty.paintRequested.connect(self._paint_without_model)
+        self.status_area.cancelRequested.connect(self._cancel)
+        self.status_area.zoomRequested.connect(self.view.set_zoom)
+        self.canvas.zoomChanged.connect(self.status_area.set_zoom)
+        self._shares_timer.timeout.connect(self._count_shares)
+        self.theme.changed.connect(lambda _scheme: self.actions_.load_icons())
+
+    def _restore(self) -> None:
+        settings = self.settings
+        self.resize(1280, 800)
+        state = settings.window_state()
+        if state is not None:
+            self.restoreGeometry(state[0])
+            self.restoreState(state[1])
+        self._on_label_set(self.session.label_set)
+        self.classes_panel.set_active(self.session.active_class)
+        self.view.restore(self.actions_)
+        self.toolbox.restore(self.actions_)
+        self._set_automatic(settings.get("model/automatic"))
+        self.crf_panel.set_params(settings.crf_params())
+        self.crf_panel.set_on(settings.get("crf/on"))
+        self.actions_.set_checked("crf", settings.get("crf/on"))
+        self._show_recent()
+        self._update_empty_state()
+        self._on_scores()
+        QTimer.singleShot(0, self._load_presets)
+
+    def _load_presets(self) -> None:
+        from deeplab_studio.crf.presets import PRESETS
+
+        self.crf_panel.set_presets(PRESETS)
+
+    # What the session tells
+
+    def _on_items(self, items: Sequence[Item]) -> None:
+        self.thumbnails.keep_only(())
+        self.files_panel.set_items([ItemRow(item.id, item.path.name, item.path, item.state) for item in items])
+        self._update_empty_state()
+        self._update_enabled()
+
+    def _on_current(self, document: Document | None) -> None:
+        self.canvas.show_preview(None)
+        if document is None:
+            self.canvas.set_labels(None)
+            self.view.show_pins_of(None)
+            self.canvas.set_image(None)
+            self.setWindowTitle("DeepLab Studio")
+        else:
+            keep = self.settings.get("view/keep_zoom") and self.canvas.image_size is not None
+            self.canvas.set_image(document.mips, keep_view=keep)
+            self.canvas.set_labels(document.class_map.labels)
+            self.view.show_pins_of(document)
+            self.files_panel.set_current(document.item.id)
+            self.setWindowTitle(f"{document.item.path.name} — DeepLab Studio")
+        self._count_shares()
+        self._update_empty_state()
+        self._on_scores()
+        self.readout.refresh()
+
+    def _on_image_failed(self, item_id: int, error: StudioError) -> None:
+        self.files_panel.set_problem(item_id, str(error))
+
+    def _on_labels(self, rect: Rect | None) -> None:
+        self.canvas.refresh_labels(rect)
+        self._shares_timer.start()
+        self.readout.refresh()
+
+    def _on_previewed(self, refined: Refined | None) -> None:
+        self.canvas.show_preview(None if refined is None else refined.labels)
+        if refined is not None:
+            text = self.tr("Exact, {0} ms") if refined.exact else self.tr("Preview, {0} ms")
+            self.crf_panel.set_status(text.format(round(refined.milliseconds)), "exact" if refined.exact else "preview")
+
+    def _on_refined(self, refined: Refined) -> None:
+        if refined.settings.on:
+            text = self.tr("Exact at full size, {0} ms").format(round(refined.milliseconds))
+            self.crf_panel.set_status(text, "exact")
+        else:
+            self.crf_panel.set_status(self.tr("Off: the prediction as it is"), "off")
+
+    def _on_scores(self) -> None:
+        model, document = self.session.predictions.model, self.session.current
+        scored = document is not None and document.scores is not None
+        reason = ""
+        if model is None:
+            reason = self.tr("The CRF refines a prediction: choose a model first")
+        elif not scored:
+            reason = self.tr("Waiting for the prediction")
+        self.crf_panel.set_available(scored, reason)
+        self.model_bar.set_ready(
+            model is not None and document is not None,
+            self.tr("Choose a model first") if model is None else self.tr("Open an image first"),
+        )
+        self._update_empty_state()
+        self._update_enabled()
+        self.readout.refresh()
+
+    def _on_history(self) -> None:
+        document = self.session.current
+        history = document.history if document is not None else None
+        for action_id, text, name in (
+            ("undo", self.tr("&Undo"), history.undo_name if history else None),
+            ("redo", self.tr("&Redo"), history.redo_name if history else None),
+        ):
+            self.actions_[action_id].setText(f"{text} {name}" if name else text)
+        self._update_enabled()
+        if document is not None:
+            self.view.show_pins_of(document)
+
+    def _on_label_set(self, label_set: LabelSet) -> None:
+        self.classes_panel.set_label_set(label_set)
+        self.classes_panel.set_active(self.session.active_class)
+        self.canvas.set_palette(label_set.palette())
+        self._set_rules()
+
+    def _on_crf(self, crf: CrfSettings) -> None:
+        self.crf_panel.set_params(crf.params)
+        self.crf_panel.set_on(crf.on)
+        self.actions_.set_checked("crf", crf.on)
+
+    def _on_model_loading(self, name: str) -> None:
+        text = self.tr("Loading {0}").format(name) if name else ""
+        self.model_bar.set_progress(text)
+        self._update_enabled()
+
+    def _on_progress(self, item_id: int, fraction: float) -> None:
+        if item_id == self.session.current_id:
+            self.model_bar.set_progress(self.tr("Predicting") if fraction < 1 else "", fraction)
+
+    def _on_busy(self, busy: bool) -> None:
+        if not busy:
+            self.model_bar.set_progress("")
+        self._update_enabled()
+
+    # What a person does
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Files and folders may be dropped anywhere on the window."""
+        if local_paths(event.mimeData()):
+            event.acceptProposedAction()
+            self.empty_state.set_dropping(True)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        """They went away again."""
+        self.empty_state.set_dropping(False)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped."""
+        self.empty_state.set_dropping(False)
+        event.setDropAction(Qt.DropAction.CopyAction)
+        event.accept()
+        self.open_paths(local_paths(event.mimeData()))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Keys that work while they are held."""
+        if event.isAutoRepeat() or not self.actions_.key_held(Qt.Key(event.key()), True):
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        """Let go of them."""
+        if event.isAutoRepeat() or not self.actions_.key_held(Qt.Key(event.key()), False):
+            super().keyReleaseEvent(event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Save everything and end."""
+        self.canvas.finish_gesture()
+        self.settings.save_window_state(self.saveGeometry(), self.saveState())
+        self.readout.close()
+        self.thumbnails.close()
+        self.session.close()
+        self.settings.sync()
+        super().closeEvent(event)
+
+    # The session's and the panels' own business ends here; what follows are the small steps of the actions.
+
+    def _quit(self) -> None:
+        self.close()
+
+    def _show_recent(self) -> None:
+        recent = self.settings.recent()
+        self.empty_state.set_recent(recent)
+        self._recent_menu.clear()
+        for path in recent:
+            self._recent_menu.addAction(str(path), partial(self.open_paths, [path]))
+        self._recent_menu.setEnabled(bool(recent))
+
+    def _step(self, offset: int) -> None:
+        self.canvas.finish_gesture()
+        self.session.step(self.files_panel.shown_ids(), offset)
+
+    def _mark(self, state: str) -> None:
+        if self.session.current_id is not None:
+            self.session.set_state(self.session.current_id, state)
+
+    def _done_and_next(self) -> None:
+        order = self.files_panel.shown_ids()
+        current = self.session.current_id
+        self._mark("done")
+        open_ids = [each for each in order if self.session.state_of(each) in ("new", "in progress")]
+        after = order[order.index(current) + 1 :] if current in order else order
+        following = next((each for each in after if each in open_ids), next(iter(open_ids), None))
+        if following is None:
+            self.status_area.show_notice(self.tr("That was the last one: every image in the list is done."), "success")
+        else:
+            self.session.select(following)
+
+    def _choose_class(self, class_id: int) -> None:
+        if class_id < len(self.session.label_set):
+            self.session.set_active_class(class_id)
+
+    def _use_tool(self, action_id: str, _on: bool) -> None:
+        self.toolbox.use(action_id)
+
+    def _use_theme(self, preference: str, _on: bool) -> None:
+        self.view.set_theme(preference)
+
+    def _set_states(self, item_ids: Sequence[int], state: str) -> None:
+        for item_id in item_ids:
+            self.session.set_state(item_id, state)
+
+    def _set_rules(self) -> None:
+        self.session.set_rules(PaintRules(self.classes_panel.only_over, self.classes_panel.protected))
+
+    def _set_automatic(self, automatic: bool) -> None:
+        self.settings.set("model/automatic", automatic)
+        self.model_bar.set_automatic(automatic)
+        self.actions_.set_checked("auto_predict", automatic)
+
+    def _switch_crf(self, on: bool) -> None:
+        self.crf_panel.set_on(on)
+        self._crf_changed(CrfSettings(on, self.crf_panel.params), live=False)
+
+    def _crf_changed(self, crf: CrfSettings, *, live: bool) -> None:
+        self.actions_.set_checked("crf", crf.on)
+        self.session.set_crf(crf, live=live)
+
+    def _cancel(self) -> None:
+        self.session.stop()
+        self.model_bar.set_progress("")
+
+    def _want_thumbnail(self, item_id: int) -> None:
+        path = self.session.path_of(item_id)
+        if path is not None:
+            self.thumbnails.want(item_id, path)
+
+    def _paint_without_model(self) -> None:
+        self._painting_alone = True
+        self.toolbox.use("tool_brush")
+        self._update_empty_state()
+
+    def _update_empty_state(self) -> None:
+        session = self.session
+        if session.current is None and session.current_id is None:
+            self.empty_state.set_mode("image")
+        elif session.predictions.model is None and not self._painting_alone and not self.models.loading:
+            self.empty_state.set_mode("model")
+        else:
+            self.empty_state.set_mode(None)
+
+    def _update_enabled(self) -> None:
+        session = self.session
+        document = session.current
+        self.actions_.update_enabled(
+            {
+                "items": bool(session.items),
+                "image": document is not None,
+                "undo": document is not None and document.history.undo_name is not None,
+                "redo": document is not None and document.history.redo_name is not None,
+                "pins": document is not None and bool(document.class_map.pinned.any()),
+                "model": session.predictions.model is not None,
+                "busy": session.predictions.lane.busy or session.refinement.lane.busy,
+            }
+        )
+
+    def _count_shares(self) -> None:
+        document = self.session.current
+        if document is None:
+            self.classes_panel.set_present({})
+            return
+        from deeplab_studio.core.voc.masks import count_ids
+
+        counts = count_ids(document.class_map.labels)
+        total = document.class_map.labels.size
+        self.classes_panel.set_present({i: int(count) / total for i, count in enumerate(counts) if count})
+
+
+def _scrolled(widget: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidget(widget)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return area
