@@ -300,42 +300,42 @@ class DenseCrf {
     }
 
     // planes = unary + messages
-    void gather(int64_t block, int count, bool messages, Scratch& scratch) {
+    void gather(int64_t block, int count, bool messages, Scratch& scratch) const {
         float* planes = scratch.planes.data();
         float* message = scratch.message.data();
-        const size_t last = static_cast<size_t>(groups_ - 1);
-        for (size_t group = 0; group < active_.size(); ++group)
-            std::copy_n(unary_.data() + group * plane_ + block, kBlock, planes + group * kBlock);
-        if (!rest_.empty()) std::fill_n(planes + last * kBlock, kBlock, rest_unary_);
-        if (!messages || used_.empty()) return;
+        const int channels = groups_ - 1;
+        const int width = slot_width(channels);
+        const float* unary = unary_.data() + block;
+        const F4 rest_unary = all(rest_unary_);
+        messages = messages && !used_.empty();
 
+        // What the filters answer to 1 everywhere, and after the loop below to the last group.
         float left[kBlock] = {};
-        for (size_t which = 0; which < used_.size(); ++which) {
+        for (size_t which = 0; messages && which < used_.size(); ++which) {
             const Kernel& kernel = *used_[which];
-            const float weight = weights_[which];
-            const float gain = kernel.gain();
+            const float gain = weights_[which] * kernel.gain();
             float scale[kBlock];
             for (int p = 0; p < count; ++p) {
-                scale[p] = weight * gain * kernel.norm[static_cast<size_t>(block + p)];
-                left[p] += weight * kernel.ones[static_cast<size_t>(block + p)];
+                scale[p] = gain * kernel.norm[static_cast<size_t>(block + p)];
+                left[p] += weights_[which] * kernel.ones[static_cast<size_t>(block + p)];
             }
             kernel.slice(block, count, scale, which > 0, message);
         }
-        const int channels = groups_ - 1;
-        const int width = slot_width(channels);
         for (int p = 0; p < kBlock; p += 4) {
             F4 remaining = load(left + p);
             for (int first = 0; first < channels; first += 4) {
-                F4 m[4];
-                read_quad(message, width, p, first, m);
-                for (int c = 0; c < std::min(4, channels - first); ++c) {
-                    float* plane = planes + static_cast<size_t>(first + c) * kBlock + p;
-                    store(plane, load(plane) + m[c]);
+                F4 m[4] = {all(0.0f), all(0.0f), all(0.0f), all(0.0f)};
+                if (messages) read_quad(message, width, p, first, m);
+                const int here = std::min(4, channels - first);
+                for (int c = 0; c < here; ++c) {
+                    const size_t group = static_cast<size_t>(first + c);
+                    store(planes + group * kBlock + p, load(unary + group * plane_ + p) + m[c]);
                     remaining = remaining - m[c];
                 }
             }
-            float* plane = planes + last * kBlock + p;
-            store(plane, load(plane) + remaining * all(1.0f / spread_));
+            const size_t last = static_cast<size_t>(channels);
+            const F4 own = rest_.empty() ? load(unary + last * plane_ + p) : rest_unary;
+            store(planes + last * kBlock + p, own + remaining * all(1.0f / spread_));
         }
     }
 

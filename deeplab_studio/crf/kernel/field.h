@@ -13,8 +13,6 @@
 
 namespace dense_crf {
 
-constexpr int32_t kEndOfPiece = -1;
-
 inline int slot_width(int channels) { return channels <= 2 ? channels : (channels + 3) / 4 * 4; }
 
 // One, two or 4 Q channels of a slot.
@@ -88,33 +86,31 @@ void for_channels(int width, Function&& function) {
     }
 }
 
-// In place along chains: each slot gains half of what its two neighbours held before.
+// In place along chains: each slot gains half of what its two neighbours held before. Chains are a few slots long on
+// photographs, so their ends are no branch: a link of 0 or 1 stands between each slot and the one listed before it.
 template <class V>
 void blur_piece(Lattice::Piece piece, float* values, size_t width) {
-    V half_previous = V::zero();
+    static const float kLink[2] = {1.0f, 0.0f};
+    V previous = V::zero();
     float* at = values + static_cast<size_t>(~piece.slots[0]) * width;
     V current = V::read(at);
-    for (size_t i = 1; i <= piece.count; ++i) {
-        const int32_t slot = i < piece.count ? piece.slots[i] : kEndOfPiece;
-        V sum = half_previous;
-        if (slot >= 0) {
-            float* next_at = values + static_cast<size_t>(slot) * width;
-            const V next = V::read(next_at);
-            sum.add(next);
-            half_previous = current;
-            current.add_scaled(sum, 0.5f);
-            current.write(at);
-            current = next;
-            at = next_at;
-        } else {
-            current.add_scaled(sum, 0.5f);
-            current.write(at);
-            if (i == piece.count) return;
-            half_previous = V::zero();
-            at = values + static_cast<size_t>(~slot) * width;
-            current = V::read(at);
-        }
+    for (size_t i = 1; i < piece.count; ++i) {
+        const int32_t listed = piece.slots[i];
+        const int32_t first = listed >> 31;  // all ones at the start of a chain
+        float* next_at = values + static_cast<size_t>(listed ^ first) * width;
+        const V next = V::read(next_at);
+        const float link = kLink[first & 1];
+        previous.add_scaled(next, link);
+        V blurred = current;
+        blurred.add_scaled(previous, 0.5f);
+        blurred.write(at);
+        previous = current;
+        previous.scale(link);
+        current = next;
+        at = next_at;
     }
+    current.add_scaled(previous, 0.5f);
+    current.write(at);
 }
 
 // message[p] (+)= scale[p] * sum of the slots around pixel p.
