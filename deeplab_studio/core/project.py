@@ -29,8 +29,9 @@ import platformdirs
 from deeplab_studio.core.classmap import Labels, Mask
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.files import natural_key
-from deeplab_studio.core.labels import VOC_LABELS, LabelClass, LabelSet
+from deeplab_studio.core.labels import VOC_LABELS, LabelSet
 from deeplab_studio.core.project_file import OpenFile, create, open_existing, open_memory, project_error
+from deeplab_studio.core.project_schema import read_label_set, write_label_set
 from deeplab_studio.core.voc.layout import IMAGES, safe_id
 
 PROJECT_NAME = "deeplab-studio.dlsproj"
@@ -121,9 +122,9 @@ class Project:
             self._path, self._memory = self._free_places[0], open_memory()
         try:
             if self._memory is not None:
-                _write_label_set(self._memory, label_set)
+                write_label_set(self._memory, label_set)
             with self._reading() as connection:
-                self._label_set = _read_label_set(connection, self._path)
+                self._label_set = read_label_set(connection, self._path)
         except BaseException:
             self.close()
             raise
@@ -406,7 +407,7 @@ class Project:
     def label_set(self, label_set: LabelSet) -> None:
         """Save another label set. The class maps are left as they are: moving ids is the caller's."""
         with self._writing() as connection:
-            _write_label_set(connection, label_set)
+            write_label_set(connection, label_set)
         self._label_set = label_set
 
     def setting(self, name: str) -> Any:
@@ -592,23 +593,3 @@ def _signature(path: Path) -> tuple[int | None, int | None]:
     except OSError:
         return None, None
     return status.st_size, status.st_mtime_ns
-
-
-def _write_label_set(connection: sqlite3.Connection, label_set: LabelSet) -> None:
-    connection.execute("DELETE FROM classes")
-    connection.executemany(
-        "INSERT INTO classes VALUES (?, ?, ?, ?, ?)",
-        [(number, label.name, *label.colour) for number, label in enumerate(label_set)],
-    )
-    connection.execute("INSERT OR REPLACE INTO settings VALUES ('label set', ?)", (json.dumps(label_set.name),))
-
-
-def _read_label_set(connection: sqlite3.Connection, path: Path) -> LabelSet:
-    rows = connection.execute("SELECT id, name, red, green, blue FROM classes ORDER BY id").fetchall()
-    (name,) = connection.execute("SELECT value FROM settings WHERE key = 'label set'").fetchone() or ('""',)
-    try:
-        if [row[0] for row in rows] != list(range(len(rows))):
-            raise ValueError("ids are missing")
-        return LabelSet(tuple(LabelClass(row[1], row[2:]) for row in rows), str(json.loads(name)))
-    except ValueError as error:
-        raise StudioError(f"its label set is damaged ({error})", path=path, hint="Restore it from a copy.") from error

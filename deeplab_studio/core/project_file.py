@@ -116,13 +116,13 @@ def open_existing(path: Path) -> OpenFile:
     except OSError:
         return _open_in_sealed_folder(path)
     try:
-        reader = _open_reader(path)
         if lock is None:
-            return OpenFile(reader, None, "another window has it open")
+            return OpenFile(_open_reader(path), None, "another window has it open")
         if not os.access(path, os.W_OK):
             lock.release()
-            return OpenFile(reader, None, "its file cannot be written")
-        reader.close()
+            return OpenFile(_open_reader(path), None, "its file cannot be written")
+        # Nobody writes, so without a log the file alone is everything, and looking at it alone leaves no trace.
+        _open_reader(path, "mode=ro" if _log(path).exists() else "mode=ro&immutable=1").close()
         return OpenFile(_open_writer(path), lock)
     except BaseException:
         if lock is not None:
@@ -180,6 +180,11 @@ _TOLD = (
 )
 
 
+def _log(path: Path) -> Path:
+    """SQLite's write-ahead log of a file."""
+    return path.with_name(f"{path.name}-wal")
+
+
 def _connect(path: Path, query: str, *, timeout: float = 5.0) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?{query}",
@@ -225,6 +230,7 @@ def _open_reader(path: Path, query: str = "mode=ro") -> sqlite3.Connection:
                 path=path,
                 hint="Update DeepLab Studio to open it.",
             )
+        connection.execute("SELECT count(*) FROM classes")  # finds a file that is cut off
     except BaseException as error:
         if connection is not None:
             connection.close()
@@ -237,7 +243,7 @@ def _open_reader(path: Path, query: str = "mode=ro") -> sqlite3.Connection:
 def _open_in_sealed_folder(path: Path) -> OpenFile:
     """Open a project in a folder that takes no new file, where SQLite cannot keep the files it reads a log with."""
     refusal = "its folder cannot be written"
-    log = path.with_name(f"{path.name}-wal")
+    log = _log(path)
     if not log.exists():
         return OpenFile(_open_reader(path, "mode=ro&immutable=1"), None, refusal)
     copy = tempfile.TemporaryDirectory(prefix="deeplab-studio-")

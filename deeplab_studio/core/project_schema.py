@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from pathlib import Path
+
+from deeplab_studio.core.errors import StudioError
+from deeplab_studio.core.labels import LabelClass, LabelSet
 
 APPLICATION_ID = 0x444C5350
 """Marks a SQLite file as a project: "DLSP"."""
@@ -83,3 +88,25 @@ def migrate(connection: sqlite3.Connection) -> None:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def write_label_set(connection: sqlite3.Connection, label_set: LabelSet) -> None:
+    """Replace the classes of an open file."""
+    connection.execute("DELETE FROM classes")
+    connection.executemany(
+        "INSERT INTO classes VALUES (?, ?, ?, ?, ?)",
+        [(number, label.name, *label.colour) for number, label in enumerate(label_set)],
+    )
+    connection.execute("INSERT OR REPLACE INTO settings VALUES ('label set', ?)", (json.dumps(label_set.name),))
+
+
+def read_label_set(connection: sqlite3.Connection, path: Path) -> LabelSet:
+    """The classes of an open file; a StudioError about `path` if they make no sense."""
+    rows = connection.execute("SELECT id, name, red, green, blue FROM classes ORDER BY id").fetchall()
+    (name,) = connection.execute("SELECT value FROM settings WHERE key = 'label set'").fetchone() or ('""',)
+    try:
+        if [row[0] for row in rows] != list(range(len(rows))):
+            raise ValueError("ids are missing")
+        return LabelSet(tuple(LabelClass(row[1], row[2:]) for row in rows), str(json.loads(name)))
+    except ValueError as error:
+        raise StudioError(f"its label set is damaged ({error})", path=path, hint="Restore it from a copy.") from error
