@@ -261,7 +261,6 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "predict",
         QT_TRANSLATE_NOOP("Actions", "Run the model on this image again; pinned pixels stay"),
         "model+image",
-        toolbar=True,
         gap=True,
     ),
     ActionSpec(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QLocale, QSize, Qt, Signal
-from PySide6.QtGui import QFont, QFontDatabase
+from PySide6.QtGui import QFont, QFontDatabase, QPalette
 from PySide6.QtWidgets import (
     QFormLayout,
     QFrame,
@@ -76,7 +76,6 @@ class ModelDetails(QFrame):
         fixed.setPointSizeF(self.font().pointSizeF() * 0.9)
         self.hash.setFont(fixed)
         columns = QGridLayout()
-        columns.setHorizontalSpacing(4 * GAP)
         columns.addLayout(
             _form(
                 (self.tr("Trained on"), self.trained_on),
@@ -90,8 +89,8 @@ class ModelDetails(QFrame):
         columns.addLayout(
             _form((self.tr("File name"), self.file), (self.tr("Hash"), self.hash), (self.tr("Place"), self.place)), 0, 1
         )
-        columns.setColumnStretch(0, 2)
         columns.setColumnStretch(1, 3)
+        self._columns = columns
         return columns
 
     def _build_buttons(self) -> QHBoxLayout:
@@ -138,6 +137,14 @@ class ModelDetails(QFrame):
         self.show_progress(row)
         self._show_buttons(row)
 
+    def notes_text(self) -> str:
+        """What one should know of the model, if anything."""
+        return self._note.text()
+
+    def problem_text(self) -> str:
+        """What is wrong with it, if anything."""
+        return self._problem.text()
+
     def show_progress(self, row: Row) -> None:
         """Show how far the download of `row` is."""
         visible = bool(row.transfer)
@@ -168,6 +175,8 @@ class ModelDetails(QFrame):
 
     def _show_facts(self, row: Row) -> None:
         card, model = row.card, row.model
+        self._columns.setColumnStretch(0, 2 if card is not None else 0)
+        self._columns.setHorizontalSpacing(4 * GAP if card is not None else 0)
         self.trained_on.show_text(card.trained_on if card is not None else "")
         self.results.show_text("\n".join(map(result_text, card.results)) if card is not None else "")
         self.licence.show_text((card.licence or self.tr("None stated; ask the publisher")) if card is not None else "")
@@ -276,11 +285,12 @@ def _form(*rows: tuple[str, _Fact]) -> QFormLayout:
     form.setContentsMargins(0, 0, 0, 0)
     form.setHorizontalSpacing(2 * GAP)
     form.setVerticalSpacing(GAP // 2)
-    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     for name, fact in rows:
         label = QLabel(name)
-        label.setForegroundRole(label.palette().ColorRole.PlaceholderText)
+        label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        label.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+        label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.MinimumExpanding)
         form.addRow(label, fact)
         fact.setProperty("form", form)
     return form

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSortFilterProxyModel, Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QPalette
+from PySide6.QtGui import QDesktopServices, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
@@ -86,7 +86,7 @@ class ModelLibraryDialog(QDialog):
         self._lanes: dict[str, Lane] = {}
         self._unwanted: set[Path] = set()
         self.setWindowTitle(self.tr("Models"))
-        self.resize(1120, 680)
+        self.resize(1200, 700)
         self._table = ModelTable(self)
         self._proxy = QSortFilterProxyModel(self)
         self._proxy.setSourceModel(self._table)
@@ -469,6 +469,11 @@ class ModelLibraryDialog(QDialog):
         folder = self._library.folder
         shown = next(path for path in (folder, *folder.parents) if path.is_dir())
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(shown)))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Bring the selected model into view."""
+        super().showEvent(event)
+        self.view.scrollTo(self.view.currentIndex())
 
     # --- Ending ------------------------------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ from deeplab_studio.app.toolbox import Toolbox
 from deeplab_studio.app.view_state import ViewState
 from deeplab_studio.core.classmap import PaintRules
 from deeplab_studio.core.errors import StudioError
-from deeplab_studio.core.labels import LabelSet
+from deeplab_studio.core.labels import LabelSet, is_background
 
 if TYPE_CHECKING:
     from deeplab_studio.app.refinement import Refined
@@ -136,14 +136,14 @@ class MainWindow(QMainWindow):
         self.addToolBar(models)
         self.actions_.load_icons()
         left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
-        docks = [
-            self._dock("files", self.tr("Images"), self.files_panel, left),
-            self._dock("classes", self.tr("Classes"), self.classes_panel, right),
-            self._dock("crf", self.tr("Dense CRF"), _scrolled(self.crf_panel), right),
-            self._dock("view", self.tr("View"), _scrolled(self.view_panel), right),
-        ]
-        self.resizeDocks(docks[:2], [250, 290], Qt.Orientation.Horizontal)
-        self.resizeDocks(docks[1:], [420, 330, 220], Qt.Orientation.Vertical)
+        files = self._dock("files", self.tr("Images"), self.files_panel, left)
+        view = self._dock("view", self.tr("View"), _scrolled(self.view_panel), left)
+        classes = self._dock("classes", self.tr("Classes"), self.classes_panel, right)
+        crf = self._dock("crf", self.tr("Dense CRF"), _scrolled(self.crf_panel), right)
+        docks = [files, view, classes, crf]
+        self.resizeDocks([files, classes], [260, 290], Qt.Orientation.Horizontal)
+        self.resizeDocks([files, view], [560, 260], Qt.Orientation.Vertical)
+        self.resizeDocks([classes, crf], [430, 390], Qt.Orientation.Vertical)
         view_menu = menus["&View"]
         view_menu.addSeparator()
         panels = view_menu.addMenu(self.tr("&Panels"))
@@ -363,6 +363,9 @@ class MainWindow(QMainWindow):
 
     def _on_label_set(self, label_set: LabelSet) -> None:
         self.classes_panel.set_label_set(label_set)
+        # The background of most label sets would only darken the photo; its eye brings it back.
+        self.classes_panel.set_hidden({0} if is_background(label_set.names[0]) else ())
+        self.canvas.set_hidden(self.classes_panel.hidden)
         self.classes_panel.set_active(self.session.active_class)
         self.canvas.set_palette(label_set.palette())
         self._set_rules()

@@ -171,5 +171,10 @@ class ClassMapping:
         return cls(to_target, to_source, tuple(unmatched))
 
 
+def is_background(name: str) -> bool:
+    """Whether a class of this name stands for what belongs to no other class."""
+    return _plain(name) in {"background", "unlabelled", "unlabeled", "other", "nothing", "none"}
+
+
 def _plain(name: str) -> str:
     return "".join(character for character in name.casefold() if character.isalnum())

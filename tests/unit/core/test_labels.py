@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deeplab_studio.core.labels import VOC_LABELS, ClassMapping, LabelClass, LabelSet, voc_palette
+from deeplab_studio.core.labels import VOC_LABELS, ClassMapping, LabelClass, LabelSet, is_background, voc_palette
 
 
 def test_the_palette_is_vocs() -> None:
@@ -67,3 +67,10 @@ def test_the_same_set_maps_onto_itself() -> None:
     assert mapping.to_target[:21].tolist() == list(range(21))
     assert mapping.to_source[:21].tolist() == list(range(21))
     assert mapping.unmatched == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("background", True), ("_background_", True), ("Unlabelled", True), ("road", False)]
+)
+def test_the_background_is_known_by_its_name(name: str, expected: bool) -> None:
+    assert is_background(name) is expected
