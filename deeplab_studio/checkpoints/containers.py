@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from deeplab_studio.checkpoints.errors import CheckpointError
+from deeplab_studio.core.files import explain_os_error
 
 GET_AGAIN = "Download or copy it again."
 
@@ -63,10 +64,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             if head.startswith(b"PK"):
                 return _read_zip(path, file)
     except OSError as error:
-        raise CheckpointError(f"it cannot be read ({error.strerror or error})", path=path) from error
+        raise unreadable(path, error) from error
     if head.startswith(_LEGACY_TORCH):
         return _read_torch(path)
     raise CheckpointError(_what_it_is(head), path=path, hint=_next_step(head))
+
+
+def unreadable(path: Path, error: OSError) -> CheckpointError:
+    """The refusal that says why the system would not read a file."""
+    reason, hint = explain_os_error(error)
+    return CheckpointError(f"it could not be read because {reason}", path=path, hint=hint)
 
 
 def _what_it_is(head: bytes) -> str:
@@ -167,7 +174,7 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         with _safe_globals_lock, torch.serialization.safe_globals(_harmless_globals()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise CheckpointError(f"it cannot be read ({error.strerror or error})", path=path) from error
+        raise unreadable(path, error) from error
     except Exception as error:
         raise _refusal(path, error) from error
     return _unwrap(path, content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +12,13 @@ from torch import Tensor
 
 from deeplab_studio.checkpoints.containers import GET_AGAIN, read_tensors
 from deeplab_studio.checkpoints.dialects import DIALECTS, Blueprint, Dialect
+from deeplab_studio.checkpoints.digest import sha256_of
 from deeplab_studio.checkpoints.errors import CheckpointError
 from deeplab_studio.checkpoints.model import LoadedModel
 from deeplab_studio.networks.deeplab import DeepLab
 
 _COUNTER = "num_batches_tracked"
 """Batch normalisation's step counter: absent from files before torch 0.4.1 and without effect on predictions."""
-
-_BLOCK = 1 << 20
 
 
 def load(path: str | os.PathLike[str], *, output_stride: int | None = None) -> LoadedModel:
@@ -30,14 +28,12 @@ def load(path: str | os.PathLike[str], *, output_stride: int | None = None) -> L
         raise CheckpointError("this is a folder", path=path, hint="Choose the checkpoint file inside it.")
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:  # hashing leaves the GIL to the reader
-            hashing = pool.submit(_sha256, path)
+            hashing = pool.submit(sha256_of, path)
             tensors = read_tensors(path)
             sha256 = hashing.result()
         dialect = _recognise(tensors)
         blueprint = dialect.plan(tensors, output_stride)
         network = _build(blueprint, tensors)
-    except OSError as error:
-        raise CheckpointError(f"it cannot be read ({error.strerror or error})", path=path) from error
     except CheckpointError as error:
         raise CheckpointError(error.reason, path=path, hint=error.hint) from error
     return LoadedModel(
@@ -51,14 +47,6 @@ def load(path: str | os.PathLike[str], *, output_stride: int | None = None) -> L
         sha256=sha256,
         model_id=path.stem if sha256[:8] in path.stem else f"{path.stem}-{sha256[:8]}",
     )
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _recognise(tensors: Mapping[str, Tensor]) -> Dialect:

@@ -1,0 +1,80 @@
+"""Options several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deeplab_studio.core.errors import StudioError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deeplab_studio.crf.params import CrfParams
+    from deeplab_studio.engine import Predictor
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add ``--model``, ``--device`` and ``--size``."""
+    parser.add_argument("--model", required=True, metavar="FILE", help="checkpoint of a DeepLab model")
+    add_device(parser)
+    parser.add_argument(
+        "--size",
+        choices=("model", "native"),
+        default="model",
+        help="at which size the network sees a photo: its authors' (model) or the photo's own, in tiles (native)",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``."""
+    parser.add_argument(
+        "--device", default="auto", type=_device, metavar="auto|cpu|cuda|mps", help="where to run (auto); also cuda:1"
+    )
+
+
+def add_crf(parser: argparse.ArgumentParser) -> None:
+    """Add ``--crf``."""
+    parser.add_argument(
+        "--crf",
+        default="none",
+        metavar="none|PRESET|k=v,...",
+        help="sharpen with the dense CRF: a preset or parameters such as w1=4,sa=67,sb=3,w2=3,sg=1,it=10 (none)",
+    )
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of auto, cpu, cuda, cuda:N, mps")
+    return text
+
+
+def crf_params(text: str, parser: argparse.ArgumentParser) -> CrfParams | None:
+    """What ``--crf`` asks for; ends the program with the usage if it makes no sense."""
+    if text == "none":
+        return None
+    from deeplab_studio.crf.params import parse_params
+    from deeplab_studio.crf.presets import PRESETS, find_preset
+
+    if preset := find_preset(text):
+        return preset.params
+    if "=" not in text:
+        parser.error(f"--crf {text}: no such preset; there are none, {', '.join(preset.id for preset in PRESETS)}")
+    try:
+        return parse_params(text)
+    except ValueError as error:
+        parser.error(f"--crf: {error}")
+
+
+def open_predictor(options: argparse.Namespace, on_notice: Callable[[str], None]) -> Predictor:
+    """The predictor ``--model``, ``--device`` and ``--size`` ask for."""
+    from deeplab_studio.checkpoints import load_checkpoint
+    from deeplab_studio.engine import Predictor, resolve_device
+
+    device = resolve_device(options.device)
+    path = Path(options.model)
+    if not path.exists():
+        raise StudioError("there is no such file", path=path, hint="Give --model the path of a checkpoint file.")
+    return Predictor(load_checkpoint(path), device, on_notice, size=getattr(options, "size", "model"))
