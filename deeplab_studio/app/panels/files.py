@@ -254,9 +254,9 @@ class FilesPanel(QWidget):
         self.filter_edit.returnPressed.connect(self._leave_filter)
         self.state_box.currentIndexChanged.connect(self._filter)
         self._model.countsChanged.connect(self._count)
-        self._model.modelReset.connect(self._near.start)
-        self.list.nearChanged.connect(self._near.start)
-        self.list.verticalScrollBar().valueChanged.connect(self._near.start)
+        self._model.modelReset.connect(self._look_soon)
+        self.list.nearChanged.connect(self._look_soon)
+        self.list.verticalScrollBar().valueChanged.connect(self._look_soon)
         self.list.selectionModel().selectionChanged.connect(self._selected)
         self._count()
 
@@ -294,7 +294,7 @@ class FilesPanel(QWidget):
     def refresh_thumbnail(self, item_id: int) -> None:
         """Ask for an item's thumbnail again, if it is in view."""
         self._thumbnails.discard(item_id)
-        self._near.start()
+        self._look_soon()
 
     # Getters
 
@@ -434,6 +434,11 @@ class FilesPanel(QWidget):
         if selected > 1:
             parts.append(self.tr("{0} selected").format(selected))
         self.count_label.setText(", ".join(parts))
+
+    def _look_soon(self) -> None:
+        # Once per interval, also during a long scroll: starting it anew each time would wait for the end.
+        if not self._near.isActive():
+            self._near.start()
 
     def _ask_for_thumbnails(self) -> None:
         near = self._near_ids()
