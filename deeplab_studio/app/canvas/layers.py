@@ -24,6 +24,11 @@ Bytes = npt.NDArray[np.uint8]
 CRISP_SCALE = 2.0
 """From this many device pixels per image pixel on, image pixels are drawn as sharp squares."""
 
+GRID_SCALE = 8.0
+"""Device pixels per image pixel from which on the pixel grid shows."""
+
+_GRID_OPACITY = 0.43
+
 _VOID_FILL = 0.7
 """Void is hatched; the fill under the hatch is this much of the others' opacity."""
 
@@ -160,7 +165,7 @@ class LayersItem(QGraphicsItem):
         self._tone: Bytes | None = None
         self._labels: LabelLayer | None = None
         self._preview: LabelLayer | None = None
-        self._pinned: npt.NDArray[np.bool_] | None = None
+        self._pins: LabelMips | None = None
         self._labels_visible = True
         self._look = _Look()
         self._fill = self._look.fill_table()
@@ -171,13 +176,16 @@ class LayersItem(QGraphicsItem):
         """(height, width) of the photo."""
         return (self._photo.mips.height, self._photo.mips.width) if self._photo else None
 
+    def _photo_size(self) -> tuple[int, int]:
+        return self.size or (0, 0)
+
     def set_photo(self, mips: PhotoMips | None) -> None:
         """Show another photo, without labels, preview and pins."""
         self.prepareGeometryChange()
         self._photo = PhotoLayer(mips) if mips else None
         if self._photo:
             self._photo.set_tone(self._tone)
-        self._labels = self._preview = self._pinned = None
+        self._labels = self._preview = self._pins = None
         self.update()
 
     def set_tone(self, table: Bytes | None) -> None:
@@ -203,7 +211,7 @@ class LayersItem(QGraphicsItem):
         """Veil the pinned pixels, sharing the mask's memory."""
         if pinned is not None and pinned.shape != self.size:
             raise ValueError(f"pins of {pinned.shape} do not fit a photo of {self.size}")
-        self._pinned = pinned
+        self._pins = LabelMips(pinned.view(np.uint8)) if pinned is not None else None
         self.update()
 
     def set_labels_visible(self, visible: bool) -> None:
@@ -233,10 +241,10 @@ class LayersItem(QGraphicsItem):
 
     def refresh(self, rect: Rect | None, scale: float) -> None:
         """Show the shared class map (and pins) as they are now inside `rect`, at `scale` device pixels per pixel."""
-        if self._labels is None or self.size is None:
-            self.update()
-            return
-        self._labels.mips.refresh(rect)
+        if self._labels is not None:
+            self._labels.mips.refresh(rect)
+        if self._pins is not None:
+            self._pins.refresh(rect)
         if rect is None:
             self.update()
             return
@@ -247,7 +255,7 @@ class LayersItem(QGraphicsItem):
 
     def boundingRect(self) -> QRectF:
         """The photo's rectangle."""
-        height, width = self.size or (0, 0)
+        height, width = self._photo_size()
         return QRectF(0, 0, width, height)
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
@@ -264,10 +272,9 @@ class LayersItem(QGraphicsItem):
         scale = painter.deviceTransform().m11()
         self._paint_photo(painter, self._photo, exposed, scale)
         shown = self._preview or self._labels
-        if self._labels_visible and (shown or self._pinned is not None):
-            if shown and self._look.opacity > 0 and not self._look.outlines:
-                self._paint_fill(painter, shown, scale)
-            self._paint_screen(painter, shown, exposed, scale)
+        if shown and self._labels_visible and self._look.opacity > 0 and not self._look.outlines:
+            self._paint_fill(painter, shown, scale)
+        self._paint_screen(painter, shown, exposed, scale)
         painter.restore()
 
     def _paint_photo(self, painter: QPainter, photo: PhotoLayer, exposed: QRectF, scale: float) -> None:
@@ -307,29 +314,35 @@ class LayersItem(QGraphicsItem):
             to_device.dy(),
             to_device.m11() / painter.worldTransform().m11(),
         )
-        pictures = []
-        if layer is not None and self._look.opacity > 0:
-            height, width = self.size or (0, 0)
+        lines, void, pinned = None, None, None
+        size = self._photo_size()
+        if self._labels_visible and layer is not None and self._look.opacity > 0:
             if self._look.outlines:
                 thickness = max(1, round(1.5 * exposure.device_ratio))
-                classes = screen.classes_on_screen(layer.mips, exposure.grown(thickness), height, width)
-                pictures.append(screen.outlines(classes, self._lines, thickness))
+                classes = screen.classes_on_screen(layer.mips, exposure.grown(thickness), *size)
+                lines = screen.outlines(classes, self._lines, thickness)
             elif VOID not in self._look.hidden:
-                classes = screen.classes_on_screen(layer.mips, exposure, height, width)
-                if classes.max() == VOID:
-                    pictures.append(screen.void_hatch(classes, exposure, self._look.opacity))
-        if self._pinned is not None:
-            rows, columns = exposure.rows(self._pinned.shape[0]), exposure.columns(self._pinned.shape[1])
-            pinned = screen.pick(self._pinned.view(np.uint8), rows, columns).view(np.bool_)
-            if pinned.any():
-                pictures.append(screen.pin_veil(pinned, exposure))
-        if not pictures:
+                void = screen.classes_on_screen(layer.mips, exposure, *size) == VOID
+        if self._labels_visible and self._pins is not None:
+            pinned = screen.classes_on_screen(self._pins, exposure, *size).view(np.bool_)
+        grid = size if scale >= GRID_SCALE else None
+        void = void if void is not None and void.any() else None
+        pinned = pinned if pinned is not None and pinned.any() else None
+        images = []
+        if lines is not None:
+            images.append(image_over(lines, QImage.Format.Format_ARGB32_Premultiplied))
+        if void is not None or pinned is not None or grid is not None:
+            picture = screen.patterns(exposure, void=void, pinned=pinned, grid=grid)
+            image = image_over(picture, QImage.Format.Format_Indexed8)
+            strength = min(1.0, scale / GRID_SCALE - 0.5) * _GRID_OPACITY if grid else 0.0
+            image.setColorTable(screen.pattern_colours(self._look.opacity, round(strength, 2)))
+            images.append(image)
+        if not images:
             return
         painter.resetTransform()
         # What is left is the way from the widget's coordinates to the device's: its ratio, and a shift when only a part
         # of the window is grabbed.
         from_device, _ = painter.deviceTransform().inverted()
-        for picture in pictures:
-            image = image_over(picture, QImage.Format.Format_ARGB32_Premultiplied)
+        for image in images:
             image.setDevicePixelRatio(exposure.device_ratio)
             painter.drawImage(from_device.map(QPointF(box.topLeft())), image)

@@ -1,10 +1,8 @@
-"""What is drawn at the resolution of the screen: class boundaries, the hatch of void, the veil over pinned pixels.
+"""What is drawn at the resolution of the screen: boundaries, the hatch of void, the veil over pins, the pixel grid.
 
 A boundary drawn in image pixels is a staircase when one zooms in and vanishes when one zooms out. Here the class under
 every device pixel of the exposed part is looked up first, and lines are drawn on that: they stay equally thin at every
 zoom, and the work depends on the size of the screen, never on that of the photo.
-
-Pictures are ``(h, w)`` uint32 arrays, one premultiplied 0xAARRGGBB value per device pixel.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplab_studio.app.canvas.mips import LabelMips, level_for
-from deeplab_studio.core.labels import VOID
 
 Argb = npt.NDArray[np.uint32]
 Bytes = npt.NDArray[np.uint8]
@@ -86,15 +83,19 @@ def premultiplied(colour: tuple[int, int, int], alpha: float) -> int:
 
 
 def pick(picture: Bytes, rows: Indices, columns: Indices) -> Bytes:
-    """``picture[rows][:, columns]`` for ascending indices, touching only what is needed, C-contiguous."""
+    """``picture[rows][:, columns]`` for ascending indices, touching only what is needed; may be a view."""
     top, left = rows[0], columns[0]
     part = picture[top : rows[-1] + 1, left : columns[-1] + 1]
-    picked: Bytes
-    if len(rows) < len(part):
-        picked = np.take(np.take(part, rows - top, axis=0), columns - left, axis=1)
-    else:
-        picked = np.take(np.take(part, columns - left, axis=1), rows - top, axis=0)
-    return picked
+    across = part.shape[1] != len(columns) or bool((np.diff(columns) != 1).any())
+    down = part.shape[0] != len(rows) or bool((np.diff(rows) != 1).any())
+    # The shorter side first, so that the second step has less to do.
+    if down and len(rows) < len(part):
+        part, down = np.take(part, rows - top, axis=0), False
+    if across:
+        part = np.take(part, columns - left, axis=1)
+    if down:
+        part = np.take(part, rows - top, axis=0)
+    return part
 
 
 def classes_on_screen(mips: LabelMips, exposure: Exposure, photo_height: int, photo_width: int) -> Bytes:
@@ -142,72 +143,97 @@ def outlines(classes: Bytes, colours: Argb, width: int) -> Argb:
 
     # A pixel is near a boundary when its neighbourhood holds more than one class, that is, when the highest and the
     # lowest id in it differ.
+    classes = np.ascontiguousarray(classes)
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
     inside = np.s_[width:-width, width:-width]
-    near = cv2.dilate(classes, around)[inside] != cv2.erode(classes, around)[inside]
-    return np.where(near, colours[classes[inside]], np.uint32(0))
+    near = np.flatnonzero(cv2.dilate(classes, around)[inside] != cv2.erode(classes, around)[inside])
+    lines = np.zeros(classes[inside].shape, np.uint32)
+    lines.ravel()[near] = colours[np.ascontiguousarray(classes[inside]).ravel()[near]]
+    return lines
 
 
-def void_hatch(classes: Bytes, exposure: Exposure, opacity: float) -> Argb:
-    """Diagonal lines over void, standing still on the photo when it is moved.
+HATCH, SHADOW, DOT, GRID = 1, 2, 4, 8
+"""What a device pixel of `patterns` belongs to; several may be added up."""
+
+
+@lru_cache(maxsize=64)
+def pattern_colours(hatch_opacity: float, grid_opacity: float) -> tuple[int, ...]:
+    """Straight 0xAARRGGBB of each of the 16 values of `patterns`: of several the finest counts."""
+
+    def argb(level: int, opacity: float) -> int:
+        return round(255 * opacity) << 24 | level << 16 | level << 8 | level
+
+    # Void's own colour under the hatch is light.
+    own = {HATCH: argb(40, hatch_opacity), GRID: argb(128, grid_opacity), SHADOW: argb(0, 0.4), DOT: argb(255, 0.9)}
+    colours = [0] * 16
+    for layer, colour in own.items():
+        for value in range(16):
+            if value & layer:
+                colours[value] = colour
+    return tuple(colours)
+
+
+def patterns(
+    exposure: Exposure,
+    *,
+    void: npt.NDArray[np.bool_] | None = None,
+    pinned: npt.NDArray[np.bool_] | None = None,
+    grid: tuple[int, int] | None = None,
+) -> Bytes:
+    """Hatch over void, dots over pins, lines between image pixels; all stand still on the photo when it is moved.
 
     Parameters
     ----------
-    classes : (h, w) uint8 array
-        Class under every device pixel of `exposure`.
     exposure : Exposure
         What is drawn.
-    opacity : float
-        0..1.
+    void, pinned : (h, w) bool array, optional
+        Whether the pixel under every device pixel of `exposure` is void, or pinned.
+    grid : (height, width), optional
+        Size of the photo, to draw its pixel grid.
 
     Returns
     -------
-    (h, w) uint32 array
+    (h, w) uint8 array
+        Sums of `HATCH`, `SHADOW`, `DOT` and `GRID`.
     """
-    return np.where(classes == VOID, _tiled(_hatch(exposure.device_ratio, opacity), exposure), np.uint32(0))
+    picture = np.zeros((exposure.height, exposure.width), np.uint8)
+    if void is not None:
+        np.multiply(_tiled(_hatch(exposure.device_ratio), exposure), void, out=picture)
+    if pinned is not None:
+        picture += np.multiply(_tiled(_dots(exposure.device_ratio), exposure), pinned)
+    if grid is not None:
+        # A line lies on the first device pixel of each image pixel.
+        before = exposure.grown(1)
+        picture[np.diff(before.rows(grid[0])[:-1]) != 0] |= GRID
+        picture[:, np.diff(before.columns(grid[1])[:-1]) != 0] |= GRID
+    return picture
 
 
-def pin_veil(pinned: npt.NDArray[np.bool_], exposure: Exposure) -> Argb:
-    """Fine dots over pinned pixels.
-
-    Parameters
-    ----------
-    pinned : (h, w) bool array
-        Whether the pixel under every device pixel of `exposure` is pinned.
-    exposure : Exposure
-        What is drawn.
-
-    Returns
-    -------
-    (h, w) uint32 array
-    """
-    return np.where(pinned, _tiled(_dots(exposure.device_ratio), exposure), np.uint32(0))
-
-
-def _tiled(tile: Argb, exposure: Exposure) -> Argb:
+def _tiled(tile: Bytes, exposure: Exposure) -> Bytes:
     """A square pattern laid over the exposure, tied to the photo's corner."""
     period = len(tile)
     rows = (np.arange(exposure.height) + exposure.top - round(exposure.origin_y)) % period
     columns = (np.arange(exposure.width) + exposure.left - round(exposure.origin_x)) % period
-    return np.take(np.take(tile, columns, axis=1), rows, axis=0)
+    tiled: Bytes = np.take(np.take(tile, columns, axis=1), rows, axis=0)
+    return tiled
 
 
 @lru_cache(maxsize=8)
-def _hatch(device_ratio: float, opacity: float) -> Argb:
-    """Dark diagonals: void's own colour under them is light."""
+def _hatch(device_ratio: float) -> Bytes:
+    """Diagonal lines."""
     line = max(1, round(1.25 * device_ratio))
     period = max(3 * line, round(6 * device_ratio))
     diagonal = np.add.outer(np.arange(period), np.arange(period)) % period
-    return np.where(diagonal < line, np.uint32(premultiplied((40, 40, 30), opacity)), np.uint32(0))
+    return np.where(diagonal < line, np.uint8(HATCH), np.uint8(0))
 
 
 @lru_cache(maxsize=8)
-def _dots(device_ratio: float) -> Argb:
-    """White dots with a faint shadow, in rows shifted by half a period."""
+def _dots(device_ratio: float) -> Bytes:
+    """Dots with a shadow, in rows shifted by half a period."""
     side = max(1, round(device_ratio))
     period = 2 * round(4 * device_ratio)
-    tile = np.zeros((period, period), np.uint32)
+    tile = np.zeros((period, period), np.uint8)
     for corner in (0, period // 2):
-        tile[corner : corner + 2 * side, corner : corner + 2 * side] = premultiplied((0, 0, 0), 0.4)
-        tile[corner : corner + side, corner : corner + side] = premultiplied((255, 255, 255), 0.9)
+        tile[corner : corner + 2 * side, corner : corner + 2 * side] = SHADOW
+        tile[corner : corner + side, corner : corner + side] = DOT
     return tile

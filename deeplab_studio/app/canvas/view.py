@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QLineF, QPointF, QRect, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -15,7 +15,6 @@ from PySide6.QtGui import (
     QNativeGestureEvent,
     QPainter,
     QPalette,
-    QPen,
     QPointingDevice,
     QTabletEvent,
     QWheelEvent,
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from deeplab_studio.core.geometry import Rect
-
-GRID_SCALE = 8.0
-"""Device pixels per image pixel from which on the pixel grid shows."""
 
 _NOTCH = 2 ** (1 / 3)
 """What one notch of the wheel multiplies the scale by."""
@@ -418,35 +414,9 @@ class CanvasView(PictureView):
         self.viewport().update(overlay.translated(dx, dy))
 
     def drawForeground(self, painter: QPainter, rect: QRectF | QRect) -> None:
-        """Draw the pixel grid and the tool's overlay."""
-        painter.save()
-        painter.resetTransform()
-        if self.image_size and self._scale >= GRID_SCALE:
-            self._draw_grid(painter, QRectF(rect))
+        """Draw the tool's overlay."""
         if self.image_size:
+            painter.save()
+            painter.resetTransform()
             self._tool.paint_cursor(painter)
-        painter.restore()
-
-    def _draw_grid(self, painter: QPainter, exposed: QRectF) -> None:
-        height, width = self.image_size or (0, 0)
-        box = exposed & QRectF(0, 0, width, height)
-        if box.isEmpty():
-            return
-        ratio = self.devicePixelRatioF()
-        to_viewport = self.viewportTransform()
-        corner, end = to_viewport.map(box.topLeft()), to_viewport.map(box.bottomRight())
-
-        def edge(at: float) -> float:
-            """The middle of the first device pixel that shows the next image pixel."""
-            return (round(at * ratio) + 0.5) / ratio
-
-        lines = []
-        for i in range(math.floor(box.left()), math.ceil(box.right()) + 1):
-            x = edge(to_viewport.m11() * i + to_viewport.dx())
-            lines.append(QLineF(x, corner.y(), x, end.y()))
-        for i in range(math.floor(box.top()), math.ceil(box.bottom()) + 1):
-            y = edge(to_viewport.m22() * i + to_viewport.dy())
-            lines.append(QLineF(corner.x(), y, end.x(), y))
-        strength = min(1.0, self._scale / GRID_SCALE - 0.5)
-        painter.setPen(QPen(QColor(128, 128, 128, round(110 * strength)), 0))
-        painter.drawLines(lines)
+            painter.restore()
