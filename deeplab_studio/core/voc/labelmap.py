@@ -131,7 +131,7 @@ def _rgb(values: list[int]) -> Colour:
 
 
 def _is_plain(name: str) -> bool:
-    return name.splitlines() == [name.strip()] and ":" not in name and not name.startswith("#")
+    return name.splitlines() == [name] == [name.strip()] and ":" not in name and not name.startswith("#")
 
 
 def _is_void(label: LabelClass) -> bool:

@@ -57,7 +57,7 @@ def test_any_label_set_reads_back_as_it_was_or_is_refused(
         assert read_labelmap(path).classes == label_set.classes
 
 
-@pytest.mark.parametrize("name", ["a:b", "#hash", " blank", "blank ", "two\nlines"])
+@pytest.mark.parametrize("name", ["a:b", "#hash", " blank", "blank ", "two\nlines", "a\x1e"])
 def test_names_the_format_cannot_hold_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(StudioError, match="Rename the class"):
         write_labelmap(tmp_path / "labelmap.txt", LabelSet((LabelClass(name, (1, 2, 3)),)))
