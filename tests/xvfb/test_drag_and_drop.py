@@ -136,7 +136,7 @@ def test_a_dropped_folder_opens_at_its_first_photo(desktop: Desktop, tmp_path: P
 def test_of_a_mixed_selection_what_can_be_opened_opens(desktop: Desktop, tmp_path: Path) -> None:
     folder = tmp_path / "모음"
     photo(folder / "안쪽.jpg")
-    broken = tmp_path / "가 broken.jpg"
+    broken = tmp_path / "힣 broken.jpg"
     broken.write_bytes(b"not a photo")
     assert desktop.drag_onto_the_window(photo(tmp_path / "하나 one.jpg"), folder, broken) == "CopyAction"
     desktop.wait_for_title(f"하나 one.jpg — {TITLE}")
