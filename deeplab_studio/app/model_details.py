@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from deeplab_studio.app.icons import Tone, icon
 from deeplab_studio.app.model_table import Row, caution_text, result_text, size_text
 from deeplab_studio.app.panels.controls import GAP
-from deeplab_studio.checkpoints.download import Progress
+from deeplab_studio.checkpoints.progress import Progress
 
 
 class ModelDetails(QFrame):

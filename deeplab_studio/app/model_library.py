@@ -29,7 +29,7 @@ from deeplab_studio.app.model_details import ModelDetails
 from deeplab_studio.app.model_table import FILTER_ROLE, MODEL, SORT_ROLE, CardDelegate, ModelTable, Row, size_text
 from deeplab_studio.app.panels.controls import GAP, icon_button
 from deeplab_studio.checkpoints.catalogue import SUPPORTED_DIALECTS, ModelCard, cards
-from deeplab_studio.checkpoints.download import Patience, Progress, discard, download
+from deeplab_studio.checkpoints.download import Patience, discard, download
 from deeplab_studio.checkpoints.library import MODEL_SUFFIXES, InstalledModel, ModelLibrary
 from deeplab_studio.checkpoints.partial import PartialFile
 from deeplab_studio.core.errors import StudioError
@@ -203,7 +203,7 @@ class ModelLibraryDialog(QDialog):
         rows = []
         for card in self._offered:
             row = before.get(card.id) or Row(card)
-            row.model = next((model for model in models if model.card == card), None)
+            row.model = next((model for model in models if model.is_of(card)), None)
             if row.usable:
                 row.transfer, row.progress = "", None
             elif not row.transfer and (received := self._received(card)) is not None:
@@ -416,7 +416,7 @@ class ModelLibraryDialog(QDialog):
 
     def _checked(self, model: InstalledModel) -> None:
         row = next((row for row in self._table.rows if row.model is not None and row.model.path == model.path), None)
-        if row is not None and (row.card is None or row.card == model.card):
+        if row is not None and (row.card is None or model.is_of(row.card)):
             row.model = model
             self._touch(row)
         else:

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from deeplab_studio.app.jobs import Job
 from deeplab_studio.app.panels.model_bar import DeviceEntry, ModelEntry
 from deeplab_studio.checkpoints.library import ModelLibrary
+from deeplab_studio.core.resources import shipped_models
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -28,6 +29,8 @@ class ModelChoices(QObject):
     predictions : Predictions
     bar : ModelBar
     settings : Settings
+    library : ModelLibrary, optional
+        The person's own by default.
     parent : QObject, optional
 
     Signals
@@ -39,13 +42,18 @@ class ModelChoices(QObject):
     loadingChanged = Signal(bool)
 
     def __init__(
-        self, predictions: Predictions, bar: ModelBar, settings: Settings, parent: QObject | None = None
+        self,
+        predictions: Predictions,
+        bar: ModelBar,
+        settings: Settings,
+        library: ModelLibrary | None = None,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._predictions = predictions
         self._bar = bar
         self._settings = settings
-        self._library = ModelLibrary()
+        self._library = library or ModelLibrary(shipped=shipped_models())
         self._versions: dict[str, str] = {}
         self.loading = False
         predictions.set_device(settings.get("model/device"))

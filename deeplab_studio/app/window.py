@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from deeplab_studio.app.refinement import Refined
     from deeplab_studio.app.settings import Settings
     from deeplab_studio.app.theme import Theme
+    from deeplab_studio.checkpoints.library import ModelLibrary
     from deeplab_studio.core.geometry import Rect
     from deeplab_studio.core.project import Item
 
@@ -57,9 +58,11 @@ class MainWindow(QMainWindow):
     ----------
     settings : Settings
     theme : Theme
+    library : ModelLibrary, optional
+        The models to choose from; the person's own by default.
     """
 
-    def __init__(self, settings: Settings, theme: Theme) -> None:
+    def __init__(self, settings: Settings, theme: Theme, library: ModelLibrary | None = None) -> None:
         super().__init__()
         self.settings = settings
         self.theme = theme
@@ -68,7 +71,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.setWindowTitle("DeepLab Studio")
         self._make_widgets()
-        self.models = ModelChoices(self.session.predictions, self.model_bar, settings, self)
+        self.models = ModelChoices(self.session.predictions, self.model_bar, settings, library, self)
         self.dialogs = Dialogs(self)
         self.actions_ = Actions(self, self._callbacks())
         self._lay_out()
