@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -28,11 +28,11 @@ import platformdirs
 
 from deeplab_studio.core.classmap import Labels, Mask
 from deeplab_studio.core.errors import StudioError
-from deeplab_studio.core.files import natural_key
+from deeplab_studio.core.files import explain_os_error, natural_key
 from deeplab_studio.core.labels import VOC_LABELS, LabelSet
 from deeplab_studio.core.project_file import OpenFile, create, open_existing, open_memory, project_error
 from deeplab_studio.core.project_schema import read_label_set, write_label_set
-from deeplab_studio.core.voc.layout import IMAGES, safe_id
+from deeplab_studio.core.voc.layout import id_for_path, safe_id
 
 PROJECT_NAME = "deeplab-studio.dlsproj"
 """Name of the project file in the folder it belongs to."""
@@ -102,7 +102,7 @@ class Project:
         self, places: Iterable[Path], *, root: Path | None, label_set: LabelSet = VOC_LABELS, skip_taken: bool = False
     ) -> None:
         places = list(places)
-        existing = [place for place in places if place.exists()]
+        existing = [place for place in places if _is_there(place)]
         self._free_places = [place for place in places if place not in existing]
         self._preferred = places[0]
         self._skip_taken = skip_taken
@@ -146,7 +146,7 @@ class Project:
             If the folder is missing or its project cannot be opened.
         """
         folder = _absolute(folder)
-        if not folder.is_dir():
+        if not _is_there(folder) or not folder.is_dir():
             raise StudioError("there is no such folder", path=folder)
         identity = os.path.normcase(os.path.realpath(folder))
         digest = hashlib.sha256(os.fsencode(identity)).hexdigest()[:16]
@@ -547,7 +547,7 @@ class Project:
         taken |= {guest.name.casefold() for guest in self._guests.values()}
         names = []
         for key in keys:
-            name = _export_name(key)
+            name = id_for_path(key)
             if name.casefold() in taken:
                 name = f"{name}_{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
             taken.add(name.casefold())
@@ -559,19 +559,16 @@ def _user_projects() -> Path:
     return platformdirs.user_data_path("deeplab-studio", appauthor=False) / "projects"
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        reason, hint = explain_os_error(error)
+        raise StudioError(f"it cannot be looked at because {reason}", path=path, hint=hint) from error
+
+
 def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links: a person sees the path they chose
-
-
-def _export_name(key: str) -> str:
-    """The id an image would like to have in an exported data set: its path without suffix, or the id it has already."""
-    folders, _, file_name = key.rpartition("/")
-    stem = PurePosixPath(file_name).stem
-    parts = folders.split("/") if folders else []
-    if IMAGES in parts or key.startswith("/") or PureWindowsPath(key).drive:
-        last = len(parts) - parts[::-1].index(IMAGES) if IMAGES in parts else len(parts)
-        parts = parts[last:]
-    return safe_id("/".join([*parts, stem]))
 
 
 def _to_db(key: str) -> str | bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from deeplab_studio.core.errors import StudioError
 
@@ -156,6 +156,29 @@ def safe_id(name: str) -> str:
     joined = "__".join(parts)
     ambiguous = len(parts) > 1 and any("__" in part or part.startswith("_") or part.endswith("_") for part in parts)
     return joined if is_safe_id(joined) and not ambiguous else _hashed(name, joined)
+
+
+def id_for_path(path: str) -> str:
+    """The id to give a photo.
+
+    Parameters
+    ----------
+    path : str
+        From the root of its project, or absolute; with forward slashes.
+
+    Returns
+    -------
+    str
+        Its name without suffix, with its folders before it if the path is not absolute; folders up to ``JPEGImages`` do
+        not count.
+    """
+    folders, _, file_name = path.rpartition("/")
+    stem = PurePosixPath(file_name).stem
+    parts = folders.split("/") if folders else []
+    if IMAGES in parts or path.startswith("/") or PureWindowsPath(path).drive:
+        last = len(parts) - parts[::-1].index(IMAGES) if IMAGES in parts else len(parts)
+        parts = parts[last:]
+    return safe_id("/".join([*parts, stem]))
 
 
 def _hashed(name: str, joined: str) -> str:

@@ -314,6 +314,25 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         Project.for_folder(tmp_path / "gone")
 
 
+@POSIX
+def test_a_folder_that_cannot_be_looked_into_is_told(folder: Path, tmp_path: Path) -> None:
+    _open_to_all(folder)
+    (folder / "inside").mkdir()
+    folder.chmod(0o000)
+    code = (
+        _AS_NOBODY
+        + """
+    try:
+        Project.for_folder(folder)
+    except StudioError as error:
+        print(error)
+    """
+    )
+    done = child(code, folder / "inside", tmp_path)
+    folder.chmod(0o755)
+    assert "permission is denied" in done.stdout or "no such folder" in done.stdout, done.stderr
+
+
 _AS_NOBODY = """
     import os, sys
     from pathlib import Path
