@@ -32,6 +32,7 @@ from deeplab_studio.checkpoints.catalogue import SUPPORTED_DIALECTS, ModelCard, 
 from deeplab_studio.checkpoints.download import Patience, discard, download
 from deeplab_studio.checkpoints.library import MODEL_SUFFIXES, InstalledModel, ModelLibrary
 from deeplab_studio.checkpoints.partial import PartialFile
+from deeplab_studio.checkpoints.progress import Progress
 from deeplab_studio.core.errors import StudioError
 
 
@@ -280,17 +281,13 @@ class ModelLibraryDialog(QDialog):
         mirror = self.mirror.text()
 
         def fetch(job: Job) -> InstalledModel:
-            def report(progress: Progress) -> None:
-                job.report(progress)
-
-            report(Progress(PartialFile(library.path_for(card)).received, card.bytes, 0.0))
             got = download(
                 card.url,
                 library.path_for(card),
                 digest=card.digest,
                 size=card.bytes,
                 mirror=mirror,
-                progress=report,
+                progress=job.report,
                 cancel=job.token,
                 patience=patience,
             )

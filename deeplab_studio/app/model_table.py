@@ -25,8 +25,8 @@ from deeplab_studio.app.icons import Tone, icon
 from deeplab_studio.app.panels.controls import GAP, small_font
 from deeplab_studio.app.theme import mix
 from deeplab_studio.checkpoints.catalogue import VOC_VAL, ModelCard, PublishedResult
-from deeplab_studio.checkpoints.progress import Progress
 from deeplab_studio.checkpoints.library import InstalledModel
+from deeplab_studio.checkpoints.progress import Progress
 from deeplab_studio.core.errors import StudioError
 
 Index = QModelIndex | QPersistentModelIndex

@@ -17,6 +17,9 @@ from deeplab_studio.core.resources import resource
 Caution = Literal["trained-on-val", "not-comparable"]
 Purpose = Literal["segmentation", "initialisation"]
 
+SUPPORTED_DIALECTS = frozenset({"torchvision", "tensorflow-zoo"})
+"""Dialects `load_checkpoint` reads, repeated here because asking it imports torch; a test holds them equal."""
+
 VOC_VAL = "VOC 2012 val"
 """The one set on which figures of different cards may be compared."""
 

@@ -14,8 +14,6 @@ import re
 import shutil
 import socket
 import ssl
-import time
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from io import FileIO
@@ -26,6 +24,7 @@ from urllib.parse import urlsplit
 from deeplab_studio import __version__
 from deeplab_studio.checkpoints.digest import Digest, sha256_of
 from deeplab_studio.checkpoints.partial import Origin, PartialFile, not_writable
+from deeplab_studio.checkpoints.progress import Meter, Progress
 from deeplab_studio.core.cancel import Cancelled, CancelToken
 from deeplab_studio.core.errors import StudioError
 
@@ -37,24 +36,9 @@ _MAX_REDIRECTS = 10
 _MORE_THAN_LUCK = 1 << 20  # after so many more bytes the failures are counted anew
 _RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
+_TICK_SECONDS = 0.05
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a download is: bytes on disk, bytes in all (None if unknown), bytes per second over the last seconds."""
-
-    received: int
-    total: int | None
-    speed: float
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Time to go at this speed, or None if that cannot be said."""
-        if self.total is None or self.speed <= 0:
-            return None
-        return max(0.0, (self.total - self.received) / self.speed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +121,21 @@ def download(
     """
     address = mirrored(url, mirror)
     partial = PartialFile(target)
-    meter = _Meter(progress)
+    meter = Meter(progress)
+    meter.update(partial.received, size)
     before = _signature(target)
 
     def waiting() -> None:
         origin = partial.origin
-        meter.show(partial.received, origin.total if origin is not None else size)
+        meter.update(partial.received, origin.total if origin is not None else size)
+        meter.tick()
 
     with partial.held(cancel, waiting):
         after = _signature(target)
         if after is not None and (digest.matches(target, cancel=cancel) if digest is not None else after != before):
             return Downloaded(target, target.stat().st_size, sha256_of(target, cancel))
         transfer = _Transfer(address, partial, digest, size, meter, cancel, patience or Patience())
-        return _run(transfer.run(), cancel)
+        return _run(transfer.run(), cancel, meter.tick)
 
 
 def discard(target: Path) -> None:
@@ -205,30 +191,6 @@ class _StartOver(Exception):
     """The server cannot go on from where the part ends."""
 
 
-class _Meter:
-    """Turns byte counts into progress reports."""
-
-    def __init__(self, report: Callable[[Progress], None] | None) -> None:
-        self._report = report
-        self._samples: deque[tuple[float, int]] = deque()
-        self._shown = 0.0
-
-    def restart(self) -> None:
-        self._samples.clear()
-
-    def show(self, received: int, total: int | None, *, now: bool = False) -> None:
-        moment = time.monotonic()
-        if self._report is None or (not now and moment - self._shown < 0.1):
-            return
-        self._shown = moment
-        self._samples.append((moment, received))
-        while self._samples[0][0] < moment - 5:
-            self._samples.popleft()
-        (start, first) = self._samples[0]
-        speed = (received - first) / (moment - start) if moment > start else 0.0
-        self._report(Progress(received, total, max(0.0, speed)))
-
-
 class _Transfer:
     """One call of `download`, with the lock held."""
 
@@ -238,7 +200,7 @@ class _Transfer:
         partial: PartialFile,
         digest: Digest | None,
         size: int | None,
-        meter: _Meter,
+        meter: Meter,
         cancel: CancelToken | None,
         patience: Patience,
     ) -> None:
@@ -427,7 +389,7 @@ class _Transfer:
     async def _write(self, first: bytes, body: AsyncIterator[bytes], start: int, expected: int | None) -> None:
         limit = expected if expected is not None else _MAX_BYTES
         received = start
-        self._meter.restart()
+        self._meter.start(received, expected)
         with self._disk_errors():
             file = self._partial.path.open("r+b", buffering=0)
         with file:
@@ -443,9 +405,8 @@ class _Transfer:
                     _write_all(file, chunk)
                 received += len(chunk)
                 self._bytes_seen = True
-                self._meter.show(received, expected)
+                self._meter.update(received, expected)
                 chunk = await anext(body, b"")
-        self._meter.show(received, expected, now=True)
         if expected is not None and received < expected:
             raise _Broken(f"the server stopped after {received:,} of {expected:,} bytes")
         self._ended = True
@@ -453,6 +414,9 @@ class _Transfer:
     def _accept(self) -> Downloaded:
         """Check what has arrived and give it its name."""
         partial = self._partial
+        size = partial.received
+        self._meter.update(size, size)
+        self._meter.tick(now=True)
         sha256 = sha256_of(partial.path, self._cancel)
         if self._digest is not None and not self._digest.matches(partial.path, sha256, self._cancel):
             self._begin(None)
@@ -460,10 +424,8 @@ class _Transfer:
                 f"what the server sent is not the published file: its sha256 is {sha256}, expected was {self._digest}",
                 f"Try again, without a mirror if you use one. {self._own_file_hint()}",
             )
-        size = partial.received
         with self._disk_errors():
             partial.finish()
-        self._meter.show(size, size, now=True)
         return Downloaded(partial.target, size, sha256)
 
     def _check_address(self, url: str) -> None:
@@ -500,7 +462,7 @@ class _Transfer:
             return _Broken(f"the server sent nothing for {self._patience.read:g} s")
         if isinstance(error, httpx.ConnectError):
             return _Broken(f"there is no connection to {urlsplit(self._url).netloc}")
-        return _Broken(f"the connection broke after {self._partial.received:,} bytes ({error})")
+        return _Broken(f"the connection broke after {self._partial.received:,} bytes")
 
     @contextlib.contextmanager
     def _disk_errors(self) -> Iterator[None]:
@@ -543,15 +505,19 @@ async def _first_bytes(body: AsyncIterator[bytes]) -> bytes:
     return first
 
 
-def _run(work: Coroutine[Any, Any, _T], cancel: CancelToken | None) -> _T:
+def _run(work: Coroutine[Any, Any, _T], cancel: CancelToken | None, tick: Callable[[], None]) -> _T:
     """Run a coroutine in this thread and drop it as soon as `cancel` is set, whatever it waits for."""
 
     async def watched() -> _T:
         task = asyncio.ensure_future(work)
-        while not task.done():
-            await asyncio.wait({task}, timeout=0.05)
-            if cancel is not None and cancel.cancelled:
+        try:
+            while not task.done() and not (cancel is not None and cancel.cancelled):
+                await asyncio.wait({task}, timeout=_TICK_SECONDS)
+                tick()
+        finally:
+            if not task.done():
                 task.cancel()
+                await asyncio.wait({task})
         if task.cancelled():
             raise Cancelled
         return task.result()

@@ -69,16 +69,24 @@ class InstalledModel:
         """What to call it."""
         return self.card.title if self.card is not None else self.path.stem
 
+    def is_of(self, card: ModelCard | None) -> bool:
+        """Whether it is the published model of `card`."""
+        return card is not None and self.card is not None and self.card.id == card.id
+
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """What the index keeps of a file: enough to see without reading it that it was touched."""
+    """What the index keeps of a file: enough to see without reading it that it was touched.
+
+    `found` is the hash it had at the last look, if that was not the known one.
+    """
 
     path: str
     size: int
     mtime_ns: int
     sha256: str
     card: str | None = None
+    found: str = ""
 
 
 @dataclass(slots=True)
@@ -157,7 +165,7 @@ class ModelLibrary:
 
     def of_card(self, card: ModelCard) -> InstalledModel | None:
         """Return the usable model that is this card's, if there is one."""
-        mine = [model for model in self.installed() if model.card == card and model.state in ("ready", "unchecked")]
+        mine = [model for model in self.installed() if model.is_of(card) and model.state in ("ready", "unchecked")]
         return mine[0] if mine else None
 
     def add(
@@ -196,7 +204,7 @@ class ModelLibrary:
             card = _card_of(path, sha256, cancel)
         known = next((model for model in self.installed() if model.sha256 == sha256 and model.state == "ready"), None)
         if known is not None and not (copy and known.origin == "external"):
-            return known if card in (None, known.card) else self._remember(known.path, sha256, card)
+            return known if card is None or known.is_of(card) else self._remember(known.path, sha256, card)
         if copy and self._origin(path) != "library":
             path = self._copy(path, sha256)
         return self._remember(path, sha256, card)
@@ -220,13 +228,11 @@ class ModelLibrary:
         sha256 = sha256_of(model.path, cancel)
         record = self._read().files.get(self._key(model.path))
         if record is not None:
-            if record.sha256 != sha256:
-                return replace(model, sha256=sha256, size=model.path.stat().st_size, state="changed")
-            return self._remember(model.path, sha256, find_card(record.card or ""))
+            return self._remember(model.path, record.sha256, find_card(record.card or ""), sha256)
         published = card_for_file(model.path.name)
         card = _card_of(model.path, sha256, cancel)
         if published is not None and published.digest is not None and card is None:
-            return replace(model, sha256=sha256, card=None, state="changed")
+            return self._remember(model.path, published.digest.value, None, sha256)
         return self._remember(model.path, sha256, card)
 
     def remove(self, model: InstalledModel) -> None:
@@ -282,20 +288,18 @@ class ModelLibrary:
 
     def _describe(self, path: Path, record: _Record | None) -> InstalledModel:
         origin = self._origin(path.absolute())
-        sha256 = record.sha256 if record is not None else ""
+        card = find_card(record.card or "") if record is not None else card_for_file(path.name)
+        sha256 = (record.found or record.sha256) if record is not None else ""
         try:
             status = path.stat()
         except OSError:
-            card = find_card(record.card or "") if record is not None else None
             return InstalledModel(path, origin, 0, sha256, card, "missing")
-        if record is not None:
-            card = find_card(record.card or "")
-            same = (status.st_size, status.st_mtime_ns) == (record.size, record.mtime_ns)
-            return InstalledModel(path, origin, status.st_size, sha256, card, "ready" if same else "unchecked")
-        card = card_for_file(path.name)
-        if card is not None and card.bytes not in (None, status.st_size):
+        state: State = "unchecked"
+        if record is not None and (status.st_size, status.st_mtime_ns) == (record.size, record.mtime_ns):
+            state = "changed" if record.found else "ready"
+        elif record is None and card is not None and card.bytes not in (None, status.st_size):
             card = None
-        return InstalledModel(path, origin, status.st_size, "", card, "unchecked")
+        return InstalledModel(path, origin, status.st_size, sha256, card, state)
 
     def _copy(self, path: Path, sha256: str) -> Path:
         with self._exclusive():
@@ -310,10 +314,13 @@ class ModelLibrary:
 
     # --- The index ---------------------------------------------------------------------------------------------------
 
-    def _remember(self, path: Path, sha256: str, card: ModelCard | None) -> InstalledModel:
+    def _remember(self, path: Path, sha256: str, card: ModelCard | None, found: str = "") -> InstalledModel:
         status = path.stat()
         key = self._key(path)
-        record = _Record(key, status.st_size, status.st_mtime_ns, sha256, card.id if card is not None else None)
+        name = card.id if card is not None else None
+        record = _Record(
+            key, status.st_size, status.st_mtime_ns, sha256, name, found if not found.startswith(sha256) else ""
+        )
         self._change(lambda index: index.files.__setitem__(key, record))
         return self._describe(path, record)
 

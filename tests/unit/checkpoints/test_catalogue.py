@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from deeplab_studio.checkpoints.catalogue import VOC_VAL, ModelCard, card_for_file, cards, find_card
+from deeplab_studio.checkpoints.catalogue import SUPPORTED_DIALECTS, VOC_VAL, ModelCard, card_for_file, cards, find_card
 from deeplab_studio.checkpoints.digest import Digest, sha256_of
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.resources import resource, shipped_models
@@ -73,6 +73,12 @@ def test_figures_on_coco_are_not_offered_as_figures_on_voc() -> None:
 def test_what_cannot_be_loaded_is_not_offered() -> None:
     assert cards(set()) == []
     assert {card.dialect for card in cards({"torchvision", "mmseg"})} == {"torchvision", "mmseg"}
+
+
+def test_exactly_the_dialects_that_can_be_loaded_are_supported() -> None:
+    from deeplab_studio.checkpoints.dialects import DIALECTS
+
+    assert {dialect.name for dialect in DIALECTS} == SUPPORTED_DIALECTS
 
 
 def test_starts_for_training_are_no_models() -> None:

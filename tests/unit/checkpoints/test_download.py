@@ -19,12 +19,12 @@ from deeplab_studio.checkpoints.digest import Digest
 from deeplab_studio.checkpoints.download import (
     DownloadError,
     Patience,
-    Progress,
     discard,
     download,
     mirrored,
 )
 from deeplab_studio.checkpoints.partial import PartialFile
+from deeplab_studio.checkpoints.progress import Meter, Progress
 from deeplab_studio.core.cancel import Cancelled, CancelToken
 from deeplab_studio.core.errors import StudioError
 from tests.model_server import CONTENT, SHA256, ModelServer, serving
@@ -594,6 +594,22 @@ def test_waiting_for_another_download_can_be_cancelled_and_shows_its_progress(ta
     with PartialFile(target).held(), pytest.raises(Cancelled):
         download("https://example.org", target, progress=report, cancel=token)
     assert (seen[0].received, seen[0].total) == (1000, 4000)
+
+
+def test_a_silent_server_shows_as_no_speed_and_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    seen: list[Progress] = []
+    meter = Meter(seen.append)
+    meter.start(0, 4000)
+    with monkeypatch.context() as patch:
+        patch.setattr("time.monotonic", lambda: clock[0])
+        for received in (0, 1000, 2000, *[2000] * 8):
+            meter.update(received, 4000)
+            meter.tick()
+            clock[0] += 1.0
+    assert seen[2] == Progress(2000, 4000, 1000.0)
+    assert seen[2].seconds_left == 2.0
+    assert (seen[-1].speed, seen[-1].seconds_left) == (0.0, None)
 
 
 def test_importing_it_loads_no_http_library() -> None:

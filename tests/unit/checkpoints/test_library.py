@@ -195,7 +195,7 @@ def test_a_changed_file_under_a_known_name_is_noticed(library: ModelLibrary, own
     assert model.state == "unchecked"
     changed = library.verify(model)
     assert (changed.state, changed.sha256) == ("changed", sha256(b"other weights"))
-    assert library.verify(model).state == "changed"
+    assert library.installed() == [changed]
     accepted = library.add(own)
     assert (accepted.state, library.installed()) == ("ready", [accepted])
 
@@ -224,6 +224,8 @@ def test_a_file_with_a_published_name_and_other_content_is_not_taken_for_it(libr
     assert model.card is None
     assert library.of_card(RESNET50) is None
     assert library.verify(model).state == "changed"
+    assert library.installed()[0].state == "changed"
+    assert library.add(model.path).state == "ready"
 
 
 # --- The index --------------------------------------------------------------------------------------------------------
