@@ -397,7 +397,7 @@ class Actions(QObject):
                 action.setShortcuts([QKeySequence(key) for key in spec.shortcuts])
                 # `triggered`, not `toggled`: only a person's click calls back, showing a state does not.
                 callback = callbacks[spec.id]
-                action.triggered.connect(callback if spec.checkable else _without_argument(callback))
+                action.triggered.connect(_with_argument(callback) if spec.checkable else _without_argument(callback))
             if spec.group:
                 if spec.group not in groups:
                     groups[spec.group] = QActionGroup(self)
@@ -456,6 +456,11 @@ class Actions(QObject):
         if action.isEnabled() or not pressed:
             callback(pressed)
         return True
+
+
+def _with_argument(callback: Callable[..., None]) -> Callable[[bool], None]:
+    # PySide counts the arguments of what it calls, and miscounts those of a functools.partial.
+    return lambda checked: callback(checked)
 
 
 def _without_argument(callback: Callable[..., None]) -> Callable[..., None]:

@@ -43,7 +43,7 @@ def keep_pasted(image: QImage, folder: Path | None = None) -> Path:
         path = folder / f"pasted {stamp} ({number}).png"
         number += 1
     with atomic_write(path) as temporary:
-        if not image.save(str(temporary), b"PNG"):
+        if not image.save(str(temporary), "PNG"):  # type: ignore[call-overload]  # the stubs want bytes, Qt does not
             text = QCoreApplication.translate("Clipboard", "the pasted picture could not be saved")
             raise StudioError(text, path=path, hint="Save it as a file with another program and open that.")
     return path

@@ -7,7 +7,6 @@ from PySide6.QtGui import QFont, QFontDatabase, QPalette
 from PySide6.QtWidgets import (
     QFormLayout,
     QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QProgressBar,
@@ -67,7 +66,7 @@ class ModelDetails(QFrame):
         layout.addWidget(self.progress_text)
         layout.addLayout(self._build_buttons())
 
-    def _build_facts(self) -> QGridLayout:
+    def _build_facts(self) -> QHBoxLayout:
         self.trained_on, self.results, self.licence = _Fact(), _Fact(), _Fact()
         self.source, self.file, self.hash, self.place = _Fact(), _Fact(), _Fact(), _Fact()
         self.source.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
@@ -75,23 +74,18 @@ class ModelDetails(QFrame):
         fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
         fixed.setPointSizeF(self.font().pointSizeF() * 0.9)
         self.hash.setFont(fixed)
-        columns = QGridLayout()
-        columns.addLayout(
-            _form(
-                (self.tr("Trained on"), self.trained_on),
-                (self.tr("Published mIoU"), self.results),
-                (self.tr("Licence"), self.licence),
-                (self.tr("Source"), self.source),
-            ),
-            0,
-            0,
+        self._published = _Form(
+            (self.tr("Trained on"), self.trained_on),
+            (self.tr("Published mIoU"), self.results),
+            (self.tr("Licence"), self.licence),
+            (self.tr("Source"), self.source),
         )
-        columns.addLayout(
-            _form((self.tr("File name"), self.file), (self.tr("Hash"), self.hash), (self.tr("Place"), self.place)), 0, 1
-        )
-        columns.setColumnStretch(1, 3)
-        self._columns = columns
-        return columns
+        file = _Form((self.tr("File name"), self.file), (self.tr("Hash"), self.hash), (self.tr("Place"), self.place))
+        row = QHBoxLayout()
+        row.setSpacing(4 * GAP)
+        row.addWidget(self._published, 2, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(file, 3, Qt.AlignmentFlag.AlignTop)
+        return row
 
     def _build_buttons(self) -> QHBoxLayout:
         self.download_button = QPushButton(self.tr("&Download"))
@@ -175,8 +169,7 @@ class ModelDetails(QFrame):
 
     def _show_facts(self, row: Row) -> None:
         card, model = row.card, row.model
-        self._columns.setColumnStretch(0, 2 if card is not None else 0)
-        self._columns.setHorizontalSpacing(4 * GAP if card is not None else 0)
+        self._published.setVisible(card is not None)
         self.trained_on.show_text(card.trained_on if card is not None else "")
         self.results.show_text("\n".join(map(result_text, card.results)) if card is not None else "")
         self.licence.show_text((card.licence or self.tr("None stated; ask the publisher")) if card is not None else "")
@@ -242,15 +235,16 @@ class _Fact(QLabel):
         super().__init__()
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setWordWrap(True)
+        self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.setMinimumWidth(20 * GAP)
 
     def show_text(self, text: str) -> None:
         """Show `text`, or the whole line of the form not at all."""
         self.setText(text)
-        form = self.property("form")
-        if isinstance(form, QFormLayout):
-            form.setRowVisible(self, bool(text))
+        form = self.parentWidget()
+        if isinstance(form, _Form):
+            form.rows.setRowVisible(self, bool(text))
 
 
 class _Message(QWidget):
@@ -280,17 +274,19 @@ class _Message(QWidget):
         return self._text.text()
 
 
-def _form(*rows: tuple[str, _Fact]) -> QFormLayout:
-    form = QFormLayout()
-    form.setContentsMargins(0, 0, 0, 0)
-    form.setHorizontalSpacing(2 * GAP)
-    form.setVerticalSpacing(GAP // 2)
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    for name, fact in rows:
-        label = QLabel(name)
-        label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        label.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.MinimumExpanding)
-        form.addRow(label, fact)
-        fact.setProperty("form", form)
-    return form
+class _Form(QWidget):
+    """Facts with their names before them."""
+
+    def __init__(self, *rows: tuple[str, _Fact]) -> None:
+        super().__init__()
+        self.rows = QFormLayout(self)
+        self.rows.setContentsMargins(0, 0, 0, 0)
+        self.rows.setHorizontalSpacing(2 * GAP)
+        self.rows.setVerticalSpacing(GAP // 2)
+        self.rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for name, fact in rows:
+            label = QLabel(name)
+            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+            label.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+            label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.MinimumExpanding)
+            self.rows.addRow(label, fact)

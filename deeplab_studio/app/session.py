@@ -8,17 +8,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
+from deeplab_studio.app.autosave import Autosave
 from deeplab_studio.app.document import CrfSettings, Document, DocumentShelf
 from deeplab_studio.app.jobs import Job, Lane
 from deeplab_studio.app.opening import Opened, gather, load_document
 from deeplab_studio.app.predictions import Prediction, Predictions
 from deeplab_studio.app.refinement import Refined, Refinement
+from deeplab_studio.app.selection import Selection
 from deeplab_studio.core.classmap import Edit, PaintRules, Stroke
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.geometry import Rect
@@ -32,42 +34,6 @@ if TYPE_CHECKING:
     from deeplab_studio.core.project import Item, Project
 
 log = logging.getLogger(__name__)
-
-SAVE_AFTER_MS = 700
-"""Rest after the last change before it goes to disk; with the writing itself well under the promised two seconds."""
-
-SAVE_AT_LATEST_MS = 1500
-"""A person who paints without a rest is saved this often."""
-
-RETRY_SAVE_MS = 5000
-
-PHOTOS_AHEAD = 2
-
-
-@dataclass
-class _Selection:
-    """The items in the list, in its order, and the one on screen."""
-
-    items: list[Item] = field(default_factory=list)
-    current: int | None = None
-
-    def item(self, item_id: int) -> Item | None:
-        return next((item for item in self.items if item.id == item_id), None)
-
-    def neighbour(self, gone: set[int]) -> int | None:
-        """The first item that stays after the current one, else the last before it."""
-        ids = [item.id for item in self.items]
-        if self.current not in ids:
-            return None
-        at = ids.index(self.current)
-        return next((each for each in [*ids[at:], *reversed(ids[:at])] if each not in gone), None)
-
-    def around(self, item_id: int) -> list[Item]:
-        """The items likely to be looked at next, the likeliest first."""
-        index = next((i for i, item in enumerate(self.items) if item.id == item_id), None)
-        if index is None:
-            return []
-        return [*self.items[index + 1 : index + 1 + PHOTOS_AHEAD], *self.items[max(index - 1, 0) : index]]
 
 
 class Session(QObject):
@@ -132,7 +98,7 @@ class Session(QObject):
         self.rules = PaintRules()
         self.active_class = 1
         self._previous_class = 0
-        self._selection = _Selection()
+        self._selection = Selection()
         self._masks: dict[int, Path] = {}
         self._shelf = DocumentShelf(settings.get("memory/photos_bytes"))
         self._crf = CrfSettings(settings.get("crf/on"), settings.crf_params())
@@ -140,10 +106,9 @@ class Session(QObject):
         self._stroke_class = 0
         self._after_stroke: list[Callable[[], None]] = []
         self._asked_to_predict: int | None = None
-        self._save_timer = QTimer(self, singleShot=True)
-        self._save_timer.timeout.connect(self.save)
-        self._save_at_latest = QTimer(self, singleShot=True)
-        self._save_at_latest.timeout.connect(self.save)
+        self._autosave = Autosave(self.disk, self)
+        self._autosave.due.connect(self.save)
+        self._autosave.failed.connect(self._on_failed)
         self.predictions.modelChanged.connect(self._on_model_changed)
         self.predictions.predicted.connect(self._on_predicted)
         self.predictions.failed.connect(self._on_failed)
@@ -372,11 +337,8 @@ class Session(QObject):
 
     def save(self) -> None:
         """Write what changed to the project, in the background."""
-        self._save_timer.stop()
-        self._save_at_latest.stop()
-        for document in self._shelf.documents():
-            if document.unsaved:
-                self._save(document)
+        if self.project is not None:
+            self._autosave.save(self.project, self._shelf.documents())
 
     def flush(self) -> threading.Event:
         """Save everything; the event is set once it is on disk."""
@@ -440,7 +402,7 @@ class Session(QObject):
             self.disk.submit(("close", id(project)), lambda _job: project.close(), priority=1)
         self._shelf.clear()
         self._masks.clear()
-        self._selection = _Selection()
+        self._selection = Selection()
         self.current = None
         self.currentChanged.emit(None)
 
@@ -593,7 +555,7 @@ class Session(QObject):
             changed: tuple[CrfSettings, CrfSettings] = edit.details["crf"]  # type: ignore[assignment]
             document.crf = self._crf = changed[0 if back else 1]
             self.crfChanged.emit(document.crf)
-        self._changed(document)
+        self._autosave.changed(document)
         self.labelsChanged.emit(None if rect.is_empty else rect)
         self.historyChanged.emit()
 
@@ -604,35 +566,9 @@ class Session(QObject):
         document.labelled = True
         if by_person and document.item.state == "new":
             self.set_state(document.item.id, "in progress")
-        self._changed(document)
+        self._autosave.changed(document)
         self.historyChanged.emit()
         self.disk.submit(("compact", document.item.id), lambda _job: document.history.compact(), priority=-50)
-
-    def _changed(self, document: Document) -> None:
-        document.unsaved = True
-        self._save_timer.start(SAVE_AFTER_MS)
-        if not self._save_at_latest.isActive():
-            self._save_at_latest.start(SAVE_AT_LATEST_MS)
-
-    def _save(self, document: Document) -> None:
-        project = self.project
-        if project is None or self.read_only:
-            return
-        labels, pinned = document.class_map.labels.copy(), document.class_map.pinned.copy()
-        crf = {"on": document.crf.on, **document.crf.params.to_dict()}
-        item_id = document.item.id
-        document.unsaved = False
-
-        def work(_job: Job) -> None:
-            project.save_map(item_id, labels, pinned)
-            project.set_crf(item_id, crf)
-
-        def failed(error: StudioError) -> None:
-            document.unsaved = True
-            self.noticed.emit("error", str(error))
-            self._save_at_latest.start(RETRY_SAVE_MS)
-
-        self.disk.submit(("save", item_id), work, None, failed, priority=50, interrupt=False)
 
     def _replace_item(self, item: Item) -> None:
         items = self._selection.items

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +14,6 @@ from deeplab_studio.app.canvas import screen
 from deeplab_studio.app.canvas.mips import LabelMips, PhotoMips, TileGrid, level_for
 from deeplab_studio.core.geometry import Rect
 from deeplab_studio.core.labels import VOID, voc_palette
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -110,25 +106,6 @@ class PhotoLayer:
         return image
 
 
-class LabelLayer:
-    """A class map as indexed images on its own memory."""
-
-    def __init__(self, labels: Bytes) -> None:
-        self.mips = LabelMips(labels)
-        self._images: dict[int, QImage] = {}
-        self._coloured: dict[int, Sequence[int]] = {}
-
-    def image(self, level: int, table: Sequence[int]) -> QImage:
-        """The image of a level, coloured by 256 straight 0xAARRGGBB values; the same table object means the same."""
-        if level not in self._images:
-            self._images[level] = image_over(self.mips.level(level), QImage.Format.Format_Indexed8)
-        image = self._images[level]
-        if self._coloured.get(level) is not table:
-            image.setColorTable(table)
-            self._coloured[level] = table
-        return image
-
-
 @dataclass
 class _Look:
     """How class maps are shown."""
@@ -138,21 +115,23 @@ class _Look:
     hidden: frozenset[int] = frozenset()
     outlines: bool = False
 
-    def fill_table(self) -> list[int]:
-        """Straight 0xAARRGGBB of every id."""
-        alpha = np.full(256, round(255 * self.opacity), np.uint32)
-        alpha[VOID] = round(255 * self.opacity * _VOID_FILL)
-        alpha[list(self.hidden)] = 0
-        red, green, blue = self.palette.astype(np.uint32).T
-        table: list[int] = (alpha << 24 | red << 16 | green << 8 | blue).tolist()
-        return table
+    def fill_colours(self) -> screen.Argb:
+        """Premultiplied colour of every id."""
+        return self._colours(0.0 if self.outlines else self.opacity, _VOID_FILL)
 
     def line_colours(self) -> screen.Argb:
         """Premultiplied colour of the boundary inside every class."""
         # Lines are thin: they get their full strength at half the opacity of a fill.
-        strength = min(1.0, 2 * self.opacity)
-        colours = [screen.premultiplied(tuple(colour), strength) for colour in self.palette.tolist()]
-        return np.array([0 if i in self.hidden else colour for i, colour in enumerate(colours)], np.uint32)
+        return self._colours(min(1.0, 2 * self.opacity), 1.0)
+
+    def _colours(self, opacity: float, void_share: float) -> screen.Argb:
+        return np.array(
+            [
+                0 if i in self.hidden else screen.premultiplied(colour, opacity * (void_share if i == VOID else 1))
+                for i, colour in enumerate(self.palette.tolist())
+            ],
+            np.uint32,
+        )
 
 
 class LayersItem(QGraphicsItem):
@@ -163,12 +142,12 @@ class LayersItem(QGraphicsItem):
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemUsesExtendedStyleOption)  # for the exposed rectangle
         self._photo: PhotoLayer | None = None
         self._tone: Bytes | None = None
-        self._labels: LabelLayer | None = None
-        self._preview: LabelLayer | None = None
+        self._labels: LabelMips | None = None
+        self._preview: LabelMips | None = None
         self._pins: LabelMips | None = None
         self._labels_visible = True
         self._look = _Look()
-        self._fill = self._look.fill_table()
+        self._fill = self._look.fill_colours()
         self._lines = self._look.line_colours()
 
     @property
@@ -199,12 +178,12 @@ class LayersItem(QGraphicsItem):
         """Show a class map of the photo's size, sharing its memory."""
         if labels is not None and labels.shape != self.size:
             raise ValueError(f"a class map of {labels.shape} does not fit a photo of {self.size}")
-        self._labels = LabelLayer(labels) if labels is not None else None
+        self._labels = LabelMips(labels) if labels is not None else None
         self.update()
 
     def set_preview(self, labels: Bytes | None) -> None:
         """Show another class map, of any size, stretched over the photo, instead."""
-        self._preview = LabelLayer(labels) if labels is not None else None
+        self._preview = LabelMips(labels) if labels is not None else None
         self.update()
 
     def set_pins(self, pinned: npt.NDArray[np.bool_] | None) -> None:
@@ -235,14 +214,14 @@ class LayersItem(QGraphicsItem):
             look.hidden if hidden is None else hidden,
             look.outlines if outlines is None else outlines,
         )
-        self._fill = self._look.fill_table()
+        self._fill = self._look.fill_colours()
         self._lines = self._look.line_colours()
         self.update()
 
     def refresh(self, rect: Rect | None, scale: float) -> None:
         """Show the shared class map (and pins) as they are now inside `rect`, at `scale` device pixels per pixel."""
         if self._labels is not None:
-            self._labels.mips.refresh(rect)
+            self._labels.refresh(rect)
         if self._pins is not None:
             self._pins.refresh(rect)
         if rect is None:
@@ -267,15 +246,14 @@ class LayersItem(QGraphicsItem):
         if exposed.isEmpty():
             return
         painter.save()
-        # The last pixel of a smaller level may stand for less than a full block and reach beyond the photo.
-        painter.setClipRect(bounds, Qt.ClipOperation.IntersectClip)
-        scale = painter.deviceTransform().m11()
-        self._paint_photo(painter, self._photo, exposed, scale)
-        shown = self._preview or self._labels
-        if shown and self._labels_visible and self._look.opacity > 0 and not self._look.outlines:
-            self._paint_fill(painter, shown, scale)
-        self._paint_screen(painter, shown, exposed, scale)
-        painter.restore()
+        try:
+            # The last pixel of a smaller level may stand for less than a full block and reach beyond the photo.
+            painter.setClipRect(bounds, Qt.ClipOperation.IntersectClip)
+            scale = painter.deviceTransform().m11()
+            self._paint_photo(painter, self._photo, exposed, scale)
+            self._paint_overlay(painter, exposed, scale)
+        finally:
+            painter.restore()  # Qt crashes on a painter that is not handed back as it came
 
     def _paint_photo(self, painter: QPainter, photo: PhotoLayer, exposed: QRectF, scale: float) -> None:
         k = level_for(scale, len(photo.mips.levels) - 1)
@@ -291,17 +269,13 @@ class LayersItem(QGraphicsItem):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, scale < CRISP_SCALE)
         painter.drawImage(QRectF(0, 0, width * step, height * step), photo.image(k, needed))
 
-    def _paint_fill(self, painter: QPainter, layer: LabelLayer, scale: float) -> None:
-        bounds = self.boundingRect()
-        across, down = bounds.width() / layer.mips.width, bounds.height() / layer.mips.height
-        k = level_for(scale * min(across, down), layer.mips.last_level)
-        image = layer.image(k, self._fill)
-        target = QRectF(0, 0, image.width() * across * (1 << k), image.height() * down * (1 << k))
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
-        painter.drawImage(target, image)
-
-    def _paint_screen(self, painter: QPainter, layer: LabelLayer | None, exposed: QRectF, scale: float) -> None:
-        """Draw what has the screen's resolution."""
+    def _paint_overlay(self, painter: QPainter, exposed: QRectF, scale: float) -> None:
+        size = self._photo_size()
+        labels = (self._preview or self._labels) if self._labels_visible and self._look.opacity > 0 else None
+        pins = self._pins if self._labels_visible else None
+        grid = scale >= GRID_SCALE
+        if labels is None and pins is None and not grid:
+            return
         to_device = painter.deviceTransform()
         box = to_device.mapRect(exposed).toAlignedRect()
         exposure = screen.Exposure(
@@ -314,35 +288,26 @@ class LayersItem(QGraphicsItem):
             to_device.dy(),
             to_device.m11() / painter.worldTransform().m11(),
         )
-        lines, void, pinned = None, None, None
-        size = self._photo_size()
-        if self._labels_visible and layer is not None and self._look.opacity > 0:
-            if self._look.outlines:
-                thickness = max(1, round(1.5 * exposure.device_ratio))
-                classes = screen.classes_on_screen(layer.mips, exposure.grown(thickness), *size)
-                lines = screen.outlines(classes, self._lines, thickness)
-            elif VOID not in self._look.hidden:
-                void = screen.classes_on_screen(layer.mips, exposure, *size) == VOID
-        if self._labels_visible and self._pins is not None:
-            pinned = screen.classes_on_screen(self._pins, exposure, *size).view(np.bool_)
-        grid = size if scale >= GRID_SCALE else None
-        void = void if void is not None and void.any() else None
-        pinned = pinned if pinned is not None and pinned.any() else None
-        images = []
-        if lines is not None:
-            images.append(image_over(lines, QImage.Format.Format_ARGB32_Premultiplied))
-        if void is not None or pinned is not None or grid is not None:
-            picture = screen.patterns(exposure, void=void, pinned=pinned, grid=grid)
-            image = image_over(picture, QImage.Format.Format_Indexed8)
-            strength = min(1.0, scale / GRID_SCALE - 0.5) * _GRID_OPACITY if grid else 0.0
-            image.setColorTable(screen.pattern_colours(self._look.opacity, round(strength, 2)))
-            images.append(image)
-        if not images:
-            return
+        if labels is None:
+            picture = np.zeros((exposure.height, exposure.width), np.uint32)
+        elif self._look.outlines:
+            picture = np.zeros((exposure.height, exposure.width), np.uint32)
+            thickness = max(1, round(1.5 * exposure.device_ratio))
+            classes = screen.classes_on_screen(labels, exposure.grown(thickness), *size)
+            screen.draw_outlines(picture, classes, self._lines, thickness)
+        else:
+            classes = screen.classes_on_screen(labels, exposure, *size)
+            picture = screen.paint_classes(classes, self._fill)
+            if VOID not in self._look.hidden:
+                screen.draw_hatch(picture, classes, exposure, self._fill, self._look.opacity)
+        if pins is not None:
+            screen.draw_pins(picture, screen.classes_on_screen(pins, exposure, *size).view(np.bool_), exposure)
+        if grid:
+            screen.draw_grid(picture, exposure, *size, _GRID_OPACITY * min(1.0, scale / GRID_SCALE - 0.5))
         painter.resetTransform()
         # What is left is the way from the widget's coordinates to the device's: its ratio, and a shift when only a part
         # of the window is grabbed.
         from_device, _ = painter.deviceTransform().inverted()
-        for image in images:
-            image.setDevicePixelRatio(exposure.device_ratio)
-            painter.drawImage(from_device.map(QPointF(box.topLeft())), image)
+        image = image_over(picture, QImage.Format.Format_ARGB32_Premultiplied)
+        image.setDevicePixelRatio(exposure.device_ratio)
+        painter.drawImage(from_device.map(QPointF(box.topLeft())), image)

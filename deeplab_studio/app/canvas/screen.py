@@ -1,8 +1,11 @@
-"""What is drawn at the resolution of the screen: boundaries, the hatch of void, the veil over pins, the pixel grid.
+"""What lies over the photo, composed at the resolution of the screen.
 
-A boundary drawn in image pixels is a staircase when one zooms in and vanishes when one zooms out. Here the class under
-every device pixel of the exposed part is looked up first, and lines are drawn on that: they stay equally thin at every
-zoom, and the work depends on the size of the screen, never on that of the photo.
+The class under every device pixel of the exposed part is looked up first; fill, boundaries, hatch, pins and grid are
+drawn from that. So lines are equally thin at every zoom, the work depends on the size of the screen and never on that
+of the photo, and a part of the screen comes out as it would with all of it. Handing Qt the class map as an indexed
+image would be less code, but Qt looks colours up several times slower than OpenCV does.
+
+A picture is an ``(h, w)`` uint32 array: one premultiplied 0xAARRGGBB value per device pixel.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplab_studio.app.canvas.mips import LabelMips, level_for
+from deeplab_studio.core.labels import VOID
 
 Argb = npt.NDArray[np.uint32]
 Bytes = npt.NDArray[np.uint8]
@@ -123,117 +127,124 @@ def classes_on_screen(mips: LabelMips, exposure: Exposure, photo_height: int, ph
     )
 
 
-def outlines(classes: Bytes, colours: Argb, width: int) -> Argb:
-    """Class boundaries.
+def colours_over(colours: Argb, level: int, opacity: float) -> Argb:
+    """Lay a gray over premultiplied colours.
 
     Parameters
     ----------
+    colours : (n,) uint32 array
+        Premultiplied 0xAARRGGBB.
+    level : int
+        The gray, 0..255.
+    opacity : float
+        Its opacity, 0..1.
+
+    Returns
+    -------
+    (n,) uint32 array
+    """
+    share = round(256 * opacity)
+    kept = np.uint32(256 - share)
+    # Two channels at a time, with room for their product between them.
+    pair = np.uint32(0x00FF00FF)
+    low = ((colours & pair) * kept + np.uint32((level << 16 | level) * share)) >> np.uint32(8) & pair
+    high = (colours >> np.uint32(8) & pair) * kept + np.uint32((0xFF << 16 | level) * share) & ~pair
+    mixed: Argb = high | low
+    return mixed
+
+
+def paint_classes(classes: Bytes, colours: Argb) -> Argb:
+    """The colour of every device pixel, (h, w) uint32, for classes (h, w) uint8 and their (256,) uint32 colours."""
+    import cv2
+
+    painted: Argb = cv2.LUT(classes, colours.view(np.int32)).view(np.uint32)
+    return painted
+
+
+def draw_outlines(picture: Argb, classes: Bytes, colours: Argb, width: int) -> None:
+    """Draw class boundaries.
+
+    Parameters
+    ----------
+    picture : (h, w) uint32 array
+        Drawn on.
     classes : (h + 2 * width, w + 2 * width) uint8 array
         Class under every device pixel, with a margin of `width` on every side.
     colours : (256,) uint32 array
         Premultiplied colour of the line inside each class; 0 for a class without one.
     width : int
         Device pixels on each side of a boundary.
-
-    Returns
-    -------
-    (h, w) uint32 array
     """
     import cv2
 
     # A pixel is near a boundary when its neighbourhood holds more than one class, that is, when the highest and the
     # lowest id in it differ.
-    classes = np.ascontiguousarray(classes)
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
     inside = np.s_[width:-width, width:-width]
-    near = np.flatnonzero(cv2.dilate(classes, around)[inside] != cv2.erode(classes, around)[inside])
-    lines = np.zeros(classes[inside].shape, np.uint32)
-    lines.ravel()[near] = colours[np.ascontiguousarray(classes[inside]).ravel()[near]]
-    return lines
+    near = cv2.dilate(classes, around)[inside] != cv2.erode(classes, around)[inside]
+    lines = colours[classes[inside][near]]
+    picture[near] = np.where(lines, lines, picture[near])
 
 
-HATCH, SHADOW, DOT, GRID = 1, 2, 4, 8
-"""What a device pixel of `patterns` belongs to; several may be added up."""
+def draw_hatch(picture: Argb, classes: Bytes, exposure: Exposure, colours: Argb, opacity: float) -> None:
+    """Draw diagonal lines over void, (h, w) uint8 `classes` painted in `colours`, which stand still on the photo."""
+    void = classes == VOID
+    if void.any():
+        dark = colours_over(colours[VOID:], 40, opacity)  # void's own colour is light
+        picture[void & _tiled(_hatch(exposure.device_ratio), exposure)] = dark[0]
 
 
-@lru_cache(maxsize=64)
-def pattern_colours(hatch_opacity: float, grid_opacity: float) -> tuple[int, ...]:
-    """Straight 0xAARRGGBB of each of the 16 values of `patterns`: of several the finest counts."""
-
-    def argb(level: int, opacity: float) -> int:
-        return round(255 * opacity) << 24 | level << 16 | level << 8 | level
-
-    # Void's own colour under the hatch is light.
-    own = {HATCH: argb(40, hatch_opacity), GRID: argb(128, grid_opacity), SHADOW: argb(0, 0.4), DOT: argb(255, 0.9)}
-    colours = [0] * 16
-    for layer, colour in own.items():
-        for value in range(16):
-            if value & layer:
-                colours[value] = colour
-    return tuple(colours)
+def draw_pins(picture: Argb, pinned: npt.NDArray[np.bool_], exposure: Exposure) -> None:
+    """Draw dots with a shadow where (h, w) bool `pinned` is set, which stand still on the photo."""
+    if pinned.any():
+        shadows, dots = _dots(exposure.device_ratio)
+        for tile, level, opacity in ((shadows, 0, 0.4), (dots, 255, 0.9)):
+            _shade(picture, pinned & _tiled(tile, exposure), level, opacity)
 
 
-def patterns(
-    exposure: Exposure,
-    *,
-    void: npt.NDArray[np.bool_] | None = None,
-    pinned: npt.NDArray[np.bool_] | None = None,
-    grid: tuple[int, int] | None = None,
-) -> Bytes:
-    """Hatch over void, dots over pins, lines between image pixels; all stand still on the photo when it is moved.
-
-    Parameters
-    ----------
-    exposure : Exposure
-        What is drawn.
-    void, pinned : (h, w) bool array, optional
-        Whether the pixel under every device pixel of `exposure` is void, or pinned.
-    grid : (height, width), optional
-        Size of the photo, to draw its pixel grid.
-
-    Returns
-    -------
-    (h, w) uint8 array
-        Sums of `HATCH`, `SHADOW`, `DOT` and `GRID`.
-    """
-    picture = np.zeros((exposure.height, exposure.width), np.uint8)
-    if void is not None:
-        np.multiply(_tiled(_hatch(exposure.device_ratio), exposure), void, out=picture)
-    if pinned is not None:
-        picture += np.multiply(_tiled(_dots(exposure.device_ratio), exposure), pinned)
-    if grid is not None:
-        # A line lies on the first device pixel of each image pixel.
-        before = exposure.grown(1)
-        picture[np.diff(before.rows(grid[0])[:-1]) != 0] |= GRID
-        picture[:, np.diff(before.columns(grid[1])[:-1]) != 0] |= GRID
-    return picture
+def draw_grid(picture: Argb, exposure: Exposure, photo_height: int, photo_width: int, opacity: float) -> None:
+    """Draw a line on the first device pixel of each image pixel."""
+    wider = exposure.grown(1)
+    rows = np.diff(wider.rows(photo_height)[:-1]) != 0
+    columns = np.diff(wider.columns(photo_width)[:-1]) != 0
+    lines = np.zeros(picture.shape, np.bool_)
+    lines[rows] = True
+    lines[:, columns] = True
+    _shade(picture, lines, 128, opacity)
 
 
-def _tiled(tile: Bytes, exposure: Exposure) -> Bytes:
+def _shade(picture: Argb, where: npt.NDArray[np.bool_], level: int, opacity: float) -> None:
+    places = np.flatnonzero(where)
+    flat = picture.reshape(-1)
+    flat[places] = colours_over(flat[places], level, opacity)
+
+
+def _tiled(tile: npt.NDArray[np.bool_], exposure: Exposure) -> npt.NDArray[np.bool_]:
     """A square pattern laid over the exposure, tied to the photo's corner."""
     period = len(tile)
     rows = (np.arange(exposure.height) + exposure.top - round(exposure.origin_y)) % period
     columns = (np.arange(exposure.width) + exposure.left - round(exposure.origin_x)) % period
-    tiled: Bytes = np.take(np.take(tile, columns, axis=1), rows, axis=0)
+    tiled: npt.NDArray[np.bool_] = np.take(np.take(tile, columns, axis=1), rows, axis=0)
     return tiled
 
 
 @lru_cache(maxsize=8)
-def _hatch(device_ratio: float) -> Bytes:
+def _hatch(device_ratio: float) -> npt.NDArray[np.bool_]:
     """Diagonal lines."""
     line = max(1, round(1.25 * device_ratio))
     period = max(3 * line, round(6 * device_ratio))
     diagonal = np.add.outer(np.arange(period), np.arange(period)) % period
-    return np.where(diagonal < line, np.uint8(HATCH), np.uint8(0))
+    lines: npt.NDArray[np.bool_] = diagonal < line
+    return lines
 
 
 @lru_cache(maxsize=8)
-def _dots(device_ratio: float) -> Bytes:
-    """Dots with a shadow, in rows shifted by half a period."""
+def _dots(device_ratio: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Shadows, and the dots that throw them, in rows shifted by half a period."""
     side = max(1, round(device_ratio))
     period = 2 * round(4 * device_ratio)
-    tile = np.zeros((period, period), np.uint8)
+    shadows, dots = np.zeros((2, period, period), np.bool_)
     for corner in (0, period // 2):
-        tile[corner : corner + 2 * side, corner : corner + 2 * side] = SHADOW
-        tile[corner : corner + side, corner : corner + side] = DOT
-    return tile
+        shadows[corner : corner + 2 * side, corner : corner + 2 * side] = True
+        dots[corner : corner + side, corner : corner + side] = True
+    return shadows & ~dots, dots

@@ -377,7 +377,9 @@ class BrushTool(Tool):
         stamp, box = self._stamp_shown(self._at)
         if box.width() >= _TINY:
             path.addPath(self._rim(stamp, box))
-        draw_contrasted(painter, path, dashed=self.erases or self._at.button == Qt.MouseButton.RightButton)
+        erasing = self.erases or self._at.button == Qt.MouseButton.RightButton
+        level = self._shape == "square" or self._shows_pixels(box)
+        draw_contrasted(painter, path, dashed=erasing, smooth=start is not None or not level)
 
     def _point_at(self, pointer: Pointer) -> None:
         self._at = pointer
@@ -413,12 +415,16 @@ class BrushTool(Tool):
         side = stamp.size * self.canvas.scale() / self.canvas.devicePixelRatioF()
         return stamp, QRectF(corner.x(), corner.y(), side, side)
 
+    def _shows_pixels(self, box: QRectF) -> bool:
+        """Whether a brush this large on the screen is drawn along the edges of its pixels."""
+        return self.canvas.scale() >= _STAIRS_FROM and box.width() <= _STAIRS_UP_TO
+
     def _rim(self, stamp: Stamp, box: QRectF) -> QPainterPath:
         """The rim of the brush in the viewport."""
         path = QPainterPath()
         if self._shape == "square":
             path.addRect(box)
-        elif self.canvas.scale() >= _STAIRS_FROM and box.width() <= _STAIRS_UP_TO:
+        elif self._shows_pixels(box):
             corners = drawing.footprint_outline(stamp.size, self._shape).tolist()
             zoom = box.width() / stamp.size
             to_viewport = QTransform(zoom, 0, 0, zoom, box.left(), box.top())

@@ -417,6 +417,8 @@ class CanvasView(PictureView):
         """Draw the tool's overlay."""
         if self.image_size:
             painter.save()
-            painter.resetTransform()
-            self._tool.paint_cursor(painter)
-            painter.restore()
+            try:
+                painter.resetTransform()
+                self._tool.paint_cursor(painter)
+            finally:
+                painter.restore()

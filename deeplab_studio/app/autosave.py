@@ -1,0 +1,87 @@
+"""Every change reaches the disk by itself, soon after the hand rests and never later than the promised two seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from deeplab_studio.app.jobs import Job, Lane
+
+if TYPE_CHECKING:
+    from deeplab_studio.app.document import Document
+    from deeplab_studio.core.errors import StudioError
+    from deeplab_studio.core.project import Project
+
+REST_MS = 500
+"""Rest after the last change before it is written."""
+
+AT_LATEST_MS = 1200
+"""A person who paints without a rest is saved this often; writing takes a tenth of a second at 24 megapixels."""
+
+RETRY_MS = 5000
+"""After a failure (the disk is full) it is tried again this often."""
+
+
+class Autosave(QObject):
+    """Decides when to save, and writes documents in the lane of the disk.
+
+    Parameters
+    ----------
+    disk : Lane
+    parent : QObject, optional
+
+    Signals
+    -------
+    due
+        Something should be saved now.
+    failed : StudioError
+        A document could not be saved; it is tried again.
+    """
+
+    due = Signal()
+    failed = Signal(object)
+
+    def __init__(self, disk: Lane, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._disk = disk
+        self._rest = QTimer(self, singleShot=True, interval=REST_MS)
+        self._at_latest = QTimer(self, singleShot=True)
+        self._rest.timeout.connect(self.due)
+        self._at_latest.timeout.connect(self.due)
+
+    def changed(self, document: Document) -> None:
+        """Note that a document differs from what is on disk."""
+        document.unsaved = True
+        self._rest.start()
+        if not self._at_latest.isActive():
+            self._at_latest.start(AT_LATEST_MS)
+
+    def save(self, project: Project, documents: Iterable[Document]) -> None:
+        """Write those documents that changed, in the background."""
+        self._rest.stop()
+        self._at_latest.stop()
+        if project.read_only:
+            return
+        for document in documents:
+            if document.unsaved:
+                self._save(project, document)
+
+    def _save(self, project: Project, document: Document) -> None:
+        # Copies: the person paints on while they are written.
+        labels, pinned = document.class_map.labels.copy(), document.class_map.pinned.copy()
+        crf = {"on": document.crf.on, **document.crf.params.to_dict()}
+        item_id = document.item.id
+        document.unsaved = False
+
+        def work(_job: Job) -> None:
+            project.save_map(item_id, labels, pinned)
+            project.set_crf(item_id, crf)
+
+        def failed(error: StudioError) -> None:
+            document.unsaved = True
+            self._at_latest.start(RETRY_MS)
+            self.failed.emit(error)
+
+        self._disk.submit(("save", item_id), work, None, failed, priority=50, interrupt=False)
