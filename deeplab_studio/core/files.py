@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import stat
+import sys
 import unicodedata
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -154,12 +155,10 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-_DIGITS: Final = re.compile("([0-9]+)")
-
-NaturalKey = tuple[tuple[tuple[int, str], ...], str]
+_DIGITS: Final = re.compile("[0-9]+")
 
 
-def natural_key(text: str) -> NaturalKey:
+def natural_key(text: str) -> str:
     """Sort key that puts ``img2`` before ``img10`` and ignores case.
 
     Parameters
@@ -169,20 +168,23 @@ def natural_key(text: str) -> NaturalKey:
 
     Returns
     -------
-    tuple
-        Comparable with the key of any other text; equal only for equal texts.
+    str
+        Equal only for equal texts. A string, not a tuple, because ten thousand of them are then sorted in a few
+        milliseconds, during which nothing else in the process can run.
 
     Examples
     --------
     >>> sorted(["b10", "B9", "a"], key=natural_key)
     ['a', 'B9', 'b10']
     """
-    parts = _DIGITS.split(unicodedata.normalize("NFC", text).casefold())
-    # Words and numbers alternate, so like is always compared with like. A number is its length, then its digits: no
-    # conversion, hence no limit on how long it may be.
-    return tuple(
-        (len(bare := part.lstrip("0")), bare) if position % 2 else (0, part) for position, part in enumerate(parts)
-    ), text
+    folded = unicodedata.normalize("NFC", text).casefold()
+    return f"{_DIGITS.sub(_number_key, folded)}\0{text}"
+
+
+def _number_key(match: re.Match[str]) -> str:
+    """A number as a digit, to keep its place among letters, then its length, then itself."""
+    bare = match[0].lstrip("0")
+    return f"0{chr(min(1 + len(bare), sys.maxunicode))}{bare}"
 
 
 class FoundImages(NamedTuple):
@@ -287,7 +289,7 @@ class _Search:
 
     def sorted_images(self) -> list[Path]:
         """Every image once, folder by folder."""
-        keys: dict[str, tuple[NaturalKey, ...]] = {}
+        keys: dict[str, tuple[str, ...]] = {}
         for folder, _ in self._images:
             if folder not in keys:
                 keys[folder] = tuple(natural_key(part) for part in Path(folder).parts)

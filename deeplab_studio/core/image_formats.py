@@ -32,7 +32,8 @@ class ImageFormat(NamedTuple):
     streamed : bool
         Whether the decoder reads the file piece by piece. If not, the whole file is held in memory.
     bytes_per_pixel : int
-        Memory the decoder needs at its worst for one pixel of the image, its own picture included.
+        Memory for one pixel at the peak of opening an ordinary file at its worst (progressive, translucent, rotated),
+        the result included and the file itself not.
     """
 
     name: str
@@ -47,14 +48,14 @@ FORMATS: Final = {
     for entry in (
         ImageFormat("JPEG", "JpegImagePlugin", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), False, 10),
         ImageFormat("PNG", "PngImagePlugin", (".png", ".apng"), False, 8),
-        ImageFormat("TIFF", "TiffImagePlugin", (".tif", ".tiff"), True, 8),
-        ImageFormat("BMP", "BmpImagePlugin", (".bmp", ".dib"), True, 5),
-        ImageFormat("WEBP", "WebPImagePlugin", (".webp",), False, 12),
-        ImageFormat("GIF", "GifImagePlugin", (".gif",), True, 6),
-        ImageFormat("AVIF", "AvifImagePlugin", (".avif", ".avifs"), False, 24),
-        ImageFormat("JPEG2000", "Jpeg2KImagePlugin", (".jp2", ".j2k", ".jpf", ".jpx", ".jpc", ".j2c"), False, 32),
-        ImageFormat("PPM", "PpmImagePlugin", (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"), True, 5),
-        ImageFormat("QOI", "QoiImagePlugin", (".qoi",), True, 8),
+        ImageFormat("TIFF", "TiffImagePlugin", (".tif", ".tiff"), True, 9),
+        ImageFormat("BMP", "BmpImagePlugin", (".bmp", ".dib"), True, 8),
+        ImageFormat("WEBP", "WebPImagePlugin", (".webp",), False, 16),
+        ImageFormat("GIF", "GifImagePlugin", (".gif",), True, 8),
+        ImageFormat("AVIF", "AvifImagePlugin", (".avif", ".avifs"), False, 16),
+        ImageFormat("JPEG2000", "Jpeg2KImagePlugin", (".jp2", ".j2k", ".jpf", ".jpx", ".jpc", ".j2c"), False, 24),
+        ImageFormat("PPM", "PpmImagePlugin", (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"), True, 8),
+        ImageFormat("QOI", "QoiImagePlugin", (".qoi",), True, 12),
     )
 }
 

@@ -49,11 +49,13 @@ MAX_SIDE: Final = 1 << 20
 MEMORY_BUDGET: Final = 1_850_000_000
 """Bytes that opening one file may take at its peak, so that the process stays under 2 GB with its libraries."""
 
-# Decoders that Pillow has in Python only (QOI, plain-text PPM, run-length BMP) take about a second per megapixel.
-_MAX_SLOW_PIXELS: Final = 16_000_000
-# Progressive pictures have some ten scans, and a file may hold a few previews. Each scan passes over the whole picture,
-# so a small file with thousands of empty ones would decode for hours.
-_MAX_JPEG_SCANS: Final = 500
+# Decoders that Pillow has in Python only (QOI, plain-text PPM, run-length BMP) take one to three seconds a megapixel.
+_MAX_SLOW_PIXELS: Final = 4_000_000
+# Each scan of a progressive JPEG passes over the whole picture: some ten in a real one, but thousands of empty ones fit
+# into a small file and would decode for hours. Pixels times scans; ten scans of the largest picture are a sixth of it.
+_MAX_SCANNED_PIXELS: Final = 10_000_000_000
+# Samples of a TIFF that OpenCV decodes, and what they become.
+_WIDE: Final = {("unsigned", 16): np.uint16, ("float", 32): np.float32, ("float", 64): np.float64}
 _MAX_COUNTED_GIF_BYTES: Final = 32 * 2**20
 
 _COPY_AGAIN: Final = "Copy or download it again, or take it from a backup."
@@ -232,7 +234,8 @@ class _Source:
         # Pillow turns a TIFF upright by itself.
         orientation = 1 if self.tiff is not None else self.orientation
         upright = from_pillow(picture, orientation, bits=self.tiff.bits if self.tiff is not None else 16)
-        cut = ("values of more than 8 bits cut to their upper 8",) if self.deep else ()
+        is_cut = self.deep or (self.tiff is not None and self.tiff.bits > 8 and self.tiff.samples > 1)
+        cut = ("values of more than 8 bits cut to their upper 8",) if is_cut else ()
         return Upright(upright.pixels, (*upright.notes, *cut))
 
     def _frames_are_single(self) -> bool:
@@ -245,11 +248,19 @@ class _Source:
         # What OpenCV and the libraries in it say about a broken file goes to the console otherwise.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self.file.seek(0)
+        content = np.fromfile(self.file, np.uint8)
+        if self.tiff is not None and self.tiff.orientation_at is not None:
+            # OpenCV turns some TIFF pictures upright and others not; with the tag set to 1 it leaves that to us.
+            content[self.tiff.orientation_at : self.tiff.orientation_at + 2] = (
+                (0, 1) if self.tiff.big_endian else (1, 0)
+            )
         try:
-            values: npt.NDArray[Any] | None = cv2.imdecode(np.fromfile(self.file, np.uint8), cv2.IMREAD_UNCHANGED)
+            values: npt.NDArray[Any] | None = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
         except cv2.error:
             return None
         if values is None or values.shape[:2] != (self.height, self.width):
+            return None
+        if self.tiff is not None and values.dtype != _WIDE[self.tiff.kind, self.tiff.bits]:
             return None
         channels = 1 if values.ndim == 2 else values.shape[2]
         if self.picture is not None and not self.deep and channels != len(self.picture.getbands()):
@@ -260,9 +271,12 @@ class _Source:
         if self.picture is None:
             assert self.tiff is not None
             raise _unusual_tiff(self.path, self.tiff)
+        if self.tiff is not None and self.tiff.is_planar and self.tiff.bits > 8 and self.tiff.is_raw:
+            # Pillow takes the bytes of such values for values.
+            raise _unusual_tiff(self.path, self.tiff)
         _check_slow(self.path, self.picture)
         if self.format.name == "JPEG":
-            _check_scans(self.path, self.file)
+            _check_scans(self)
             if at_least is not None:
                 shrink = at_least / max(self.width, self.height)
                 self.picture.draft(None, (max(1, int(self.width * shrink)), max(1, int(self.height * shrink))))
@@ -321,7 +335,7 @@ def _examined(path: Path, file: BinaryIO, entry: ImageFormat, head: bytes) -> _S
     except UnidentifiedImageError:
         if tiff is None:
             raise
-        if tiff.samples not in (1, 3, 4):
+        if not _is_wide(tiff):
             raise _unusual_tiff(path, tiff) from None
     orientation = tiff.orientation if tiff is not None else 1
     if picture is not None:
@@ -354,12 +368,26 @@ def _is_deep(name: str, head: bytes, tiff: TiffHeader | None, picture: PilImage.
         # IHDR, PNG specification 11.2.1: bit depth, then colour type (2 RGB, 4 gray and alpha, 6 RGB and alpha).
         return head[24:25] == b"\x10" and head[25:26] in (b"\x02", b"\x04", b"\x06")
     if tiff is not None:
-        return picture is None or (tiff.bits > 8 and tiff.samples in (3, 4) and tiff.photometric == 2)
+        return _is_wide(tiff) and (picture is None or tiff.samples > 1)
     if name == "PPM":
         # Binary with values beyond 255; Pillow also stretches them from the stated maximum to 65535.
         match = re.match(rb"P[56](?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+(\d{1,5})\s", head)
         return match is not None and int(match[1]) > 255
     return False
+
+
+def _is_wide(tiff: TiffHeader) -> bool:
+    """Whether OpenCV reads this layout of values beyond eight bits, and reads it right.
+
+    Of planes that lie apart it fills in only some, and with an unknown compression it returns whatever was in memory.
+    """
+    return (
+        (tiff.kind, tiff.bits) in _WIDE
+        and tiff.samples in (1, 3, 4)
+        and tiff.photometric in (1, 2)
+        and not tiff.is_planar
+        and not tiff.is_rare
+    )
 
 
 def _orientation(picture: PilImage.Image, file: BinaryIO) -> int:
@@ -421,12 +449,18 @@ def _check_slow(path: Path, picture: PilImage.Image) -> None:
 
 def _check_memory(source: _Source, file_bytes: int) -> None:
     """Refuse what would need more than `MEMORY_BUDGET`, before anything is decoded."""
-    decoded = source.format.bytes_per_pixel
-    held = 0 if source.format.streamed else file_bytes
+    pixels = source.width * source.height
+    per_pixel = source.format.bytes_per_pixel
+    if source.picture is not None and source.picture.mode == "CMYK":
+        per_pixel += 2
+    sample = 8 if source.tiff is None else source.tiff.samples * max(1, source.tiff.bits // 8)
     if source.deep:
-        sample = source.tiff.samples * max(1, source.tiff.bits // 8) if source.tiff is not None else 8
-        decoded, held = max(decoded, sample), file_bytes
-    needed = held + source.width * source.height * (decoded + 3)
+        # OpenCV makes a copy of the file's bytes while it decodes.
+        needed = max(2 * file_bytes + pixels * sample, pixels * (sample + 3))
+    else:
+        if source.tiff is not None:
+            per_pixel = max(per_pixel, 4 + sample)
+        needed = pixels * per_pixel + (0 if source.format.streamed else file_bytes)
     if needed > MEMORY_BUDGET:
         reason = (
             f"{source.width} x {source.height} pixels in this kind of {source.format.name} file would need "
@@ -435,23 +469,26 @@ def _check_memory(source: _Source, file_bytes: int) -> None:
         raise ImageError(reason, path=source.path, hint=_SMALLER)
 
 
-def _check_scans(path: Path, file: BinaryIO) -> None:
+def _check_scans(source: _Source) -> None:
     """Refuse a JPEG whose number of scans is that of an attack."""
+    file = source.file
     position = file.tell()
     file.seek(0)
     scans, last = 0, b""
     while block := file.read(1 << 20):
-        # In compressed data 0xFF is always followed by a zero or a restart mark, so every hit is a start of scan.
+        # In compressed data 0xFF is always followed by a zero or a restart mark, so every hit is a start of scan, be it
+        # of an embedded preview.
         scans += (last + block).count(b"\xff\xda")
         last = block[-1:]
     file.seek(position)
-    if scans > _MAX_JPEG_SCANS:
-        reason = f"the JPEG file claims {scans} scans where ten are usual, which would decode for hours"
-        raise ImageError(reason, path=path, hint="Save it again with an image editor.")
+    if scans * source.width * source.height > _MAX_SCANNED_PIXELS:
+        reason = f"the JPEG file claims {scans} scans where ten are usual, which would take minutes to decode"
+        raise ImageError(reason, path=source.path, hint="Save it again with an image editor.")
 
 
 def _unusual_tiff(path: Path, tiff: TiffHeader) -> ImageError:
-    layout = f"{tiff.samples} samples of {tiff.bits} bits per pixel, {tiff.compression}"
+    planes = " in separate planes" if tiff.is_planar else ""
+    layout = f"{tiff.samples} samples of {tiff.bits} bits per pixel{planes}, {tiff.compression}"
     reason = f"this kind of TIFF file ({layout}) cannot be read here, or it is damaged"
     return ImageError(reason, path=path, hint="Save it as a plain RGB or gray TIFF, or as PNG.")
 
@@ -479,10 +516,12 @@ def _explained(path: Path, name: str | None) -> Iterator[None]:
             if error.errno == errno.ENOENT:
                 hint = "It may have been moved, renamed or deleted."
             raise ImageError(f"it could not be read because {reason}", path=path, hint=hint) from error
+        if name is None:
+            raise ImageError(f"it could not be read ({error})", path=path) from error
         raise ImageError(_damage(error, name), path=path, hint=_COPY_AGAIN) from error
 
 
-def _damage(error: Exception, name: str | None) -> str:
+def _damage(error: Exception, name: str) -> str:
     """What a decoder's complaint means."""
     text = str(error).lower()
     if "max_text" in text or "text memory" in text:

@@ -11,7 +11,10 @@ import struct
 from typing import BinaryIO, Final, NamedTuple
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _SAMPLES = 256, 257, 258, 259, 262, 274, 277
-_TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT, _DNG_VERSION = 322, 323, 339, 50706
+_PLANAR, _TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT, _DNG_VERSION = 284, 322, 323, 339, 50706
+_WANTED: Final = frozenset((_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION)) | frozenset(
+    (_SAMPLES, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT, _DNG_VERSION)
+)
 _NUMBER_CODES: Final = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _COMMON: Final = {
     1: "not compressed",
@@ -64,12 +67,20 @@ class TiffHeader(NamedTuple):
         What a sample is.
     compression : str
         The name of the compression, or its number.
+    is_raw : bool
+        Whether it is not compressed.
     is_rare : bool
         Whether the compression is one that not every installation can decode.
+    is_planar : bool
+        Whether the samples of a pixel lie apart, one plane per sample.
     photometric : int
         0 white is zero, 1 black is zero, 2 RGB, 3 palette, 5 separated (CMYK), 6 YCbCr, 8 Lab.
     orientation : int
         1..8; 1 where the file says nothing or nonsense.
+    orientation_at : int or None
+        Where in the file the orientation's two bytes are.
+    big_endian : bool
+        Whether its numbers have the high byte first.
     pages : int
         Number of pages; `MAX_PAGES` stands for that many or more.
     is_dng : bool
@@ -82,9 +93,13 @@ class TiffHeader(NamedTuple):
     samples: int
     kind: str
     compression: str
+    is_raw: bool
     is_rare: bool
+    is_planar: bool
     photometric: int
     orientation: int
+    orientation_at: int | None
+    big_endian: bool
     pages: int
     is_dng: bool
 
@@ -142,9 +157,13 @@ def _read(file: BinaryIO) -> TiffHeader:
         samples=samples,
         kind={1: "unsigned", 2: "signed", 3: "float"}.get(number(_SAMPLE_FORMAT, 1), "unknown"),
         compression=(_COMMON | _RARE).get(compression, f"compression {compression}"),
+        is_raw=compression == 1,
         is_rare=compression not in _COMMON,
+        is_planar=number(_PLANAR, 1) == 2 and samples > 1,
         photometric=number(_PHOTOMETRIC, 1),
         orientation=orientation if 1 <= orientation <= 8 else 1,
+        orientation_at=reader.orientation_at,
+        big_endian=order == ">",
         pages=reader.count(first, following),
         is_dng=_DNG_VERSION in tags,
     )
@@ -153,22 +172,8 @@ def _read(file: BinaryIO) -> TiffHeader:
 class _Pages:
     """Walks the image file directories of one file."""
 
-    _WANTED: Final = frozenset(
-        (
-            _WIDTH,
-            _HEIGHT,
-            _BITS,
-            _COMPRESSION,
-            _PHOTOMETRIC,
-            _ORIENTATION,
-            _SAMPLES,
-            _TILE_WIDTH,
-            _TILE_HEIGHT,
-            _SAMPLE_FORMAT,
-        )
-    ) | {_DNG_VERSION}
-
     def __init__(self, file: BinaryIO, order: str, big: bool) -> None:
+        self.orientation_at: int | None = None
         self._file = file
         self._order = order
         self._entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
@@ -197,10 +202,13 @@ class _Pages:
             tag, kind, length, inline = self._entry.unpack_from(block, index * self._entry.size)
             if length > (_MAX_BLOB_BYTES if kind in _BLOBS else _MAX_NUMBERS):
                 raise ValueError(f"its tag {tag} claims {length} values")
-            if tag in self._WANTED and kind in _NUMBER_CODES and 0 < length <= 65535:
+            if tag in _WANTED and kind in _NUMBER_CODES and 0 < length <= 65535:
                 values = struct.Struct(f"{self._order}{length}{_NUMBER_CODES[kind]}")
                 if values.size <= len(inline):
                     found[tag] = values.unpack_from(inline)
+                    if tag == _ORIENTATION and kind == 3:
+                        start = offset + self._count.size + index * self._entry.size
+                        self.orientation_at = start + self._entry.size - len(inline)
                 else:
                     found[tag] = values.unpack(self._at(self._offset.unpack(inline)[0], values.size))
         # Some writers leave out the pointer after the last page.
