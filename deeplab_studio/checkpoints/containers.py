@@ -147,7 +147,9 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
             for name in arrays.files:
                 array = arrays[name]
                 if array.dtype.kind not in "fiu":
-                    raise CheckpointError(f"tensor {name!r} holds {array.dtype}, not numbers", path=path)
+                    raise CheckpointError(
+                        f"tensor {name!r} holds {array.dtype}, not numbers", path=path, hint="Choose another file."
+                    )
                 tensors[name] = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, TypeError, NotImplementedError, zlib.error) as error:
         raise CheckpointError("the file is cut short or damaged", path=path, hint=GET_AGAIN) from error
@@ -160,7 +162,9 @@ def _refuse_lying_header(path: Path, stream: IO[bytes], member: zipfile.ZipInfo)
     shape, _, dtype = read_header(stream)
     if dtype.hasobject:
         raise CheckpointError(
-            f"array {member.filename!r} holds Python objects, which could be program code and are not opened", path=path
+            f"array {member.filename!r} holds Python objects, which could be program code and are not opened",
+            path=path,
+            hint="Save it again with arrays of numbers alone.",
         )
     count = 1
     for length in shape:
@@ -187,9 +191,7 @@ def _refusal(path: Path, error: Exception) -> CheckpointError:
         return CheckpointError(
             "there is not enough memory to open it", path=path, hint="Close other programs and retry."
         )
-    if wanted := re.search(
-        r"(?:Unsupported global: GLOBAL |Trying to (?:call|load|instantiate)[^`']*[`'])([\w.]+)", message
-    ):
+    if wanted := re.search(r"GLOBAL ([\w.]+)", message):
         return CheckpointError(
             f"it holds program code or objects ({wanted[1]}) besides weights, which are not opened",
             path=path,

@@ -15,6 +15,7 @@ from deeplab_studio.checkpoints.dialects import DIALECTS, Blueprint, Dialect
 from deeplab_studio.checkpoints.digest import sha256_of
 from deeplab_studio.checkpoints.errors import CheckpointError
 from deeplab_studio.checkpoints.model import LoadedModel
+from deeplab_studio.core.cancel import CancelToken
 from deeplab_studio.networks.deeplab import DeepLab
 
 _COUNTER = "num_batches_tracked"
@@ -26,10 +27,17 @@ def load(path: str | os.PathLike[str], *, output_stride: int | None = None) -> L
     path = Path(path)
     if path.is_dir():
         raise CheckpointError("this is a folder", path=path, hint="Choose the checkpoint file inside it.")
+    if path.exists() and not path.is_file():  # reading a device or a pipe may never end
+        raise CheckpointError("this is not a file", path=path, hint="Choose a checkpoint file.")
+    no_use = CancelToken()
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:  # hashing leaves the GIL to the reader
-            hashing = pool.submit(sha256_of, path)
-            tensors = read_tensors(path)
+            hashing = pool.submit(sha256_of, path, no_use)
+            try:
+                tensors = read_tensors(path)
+            except CheckpointError:
+                no_use.cancel()
+                raise
             sha256 = hashing.result()
         dialect = _recognise(tensors)
         blueprint = dialect.plan(tensors, output_stride)

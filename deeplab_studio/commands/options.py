@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add ``--model``, ``--device`` and ``--size``."""
-    parser.add_argument("--model", required=True, metavar="FILE", help="checkpoint of a DeepLab model")
+    parser.add_argument("--model", required=True, metavar="ID|FILE", help="checkpoint file, or model of the library")
     add_device(parser)
     parser.add_argument(
         "--size",
@@ -74,7 +74,21 @@ def open_predictor(options: argparse.Namespace, on_notice: Callable[[str], None]
     from deeplab_studio.engine import Predictor, resolve_device
 
     device = resolve_device(options.device)
-    path = Path(options.model)
-    if not path.exists():
-        raise StudioError("there is no such file", path=path, hint="Give --model the path of a checkpoint file.")
-    return Predictor(load_checkpoint(path), device, on_notice, size=getattr(options, "size", "model"))
+    model = load_checkpoint(_model_path(options.model))
+    return Predictor(model, device, on_notice, size=getattr(options, "size", "model"))
+
+
+def _model_path(wanted: str) -> Path:
+    """The file itself, or that of a model of the library."""
+    path = Path(wanted)
+    if path.exists():
+        return path
+    from deeplab_studio.checkpoints.library import ModelLibrary
+
+    library = ModelLibrary()
+    if model := library.find(wanted):
+        return model.path
+    known = ", ".join(model.id for model in library.installed()) or "none"
+    raise StudioError(
+        "there is neither such a file nor such a model in the library", path=path, hint=f"Models there: {known}."
+    )

@@ -83,7 +83,8 @@ def count_classes(tensors: Mapping[str, Tensor], *keys: str) -> int:
             count = tensors[key].shape[0]
             if not 1 <= count <= MAX_CLASSES:
                 raise CheckpointError(
-                    f"its classifier {key!r} has {count} classes, a class map holds 1 to {MAX_CLASSES}"
+                    f"its classifier {key!r} has {count} classes, a class map holds 1 to {MAX_CLASSES}",
+                    hint="Use a model with fewer classes.",
                 )
             return count
     return len(VOC_LABELS)
