@@ -106,6 +106,10 @@ class CrfPanel(QWidget):
         """The parameters shown, exactly as set."""
         return self._params
 
+    def row(self, field: str) -> NumberRow:
+        """The controls of one field of `CrfParams`."""
+        return self._rows[field]
+
     def set_params(self, params: CrfParams) -> None:
         """Show `params`, without a signal; changes not told yet are forgotten."""
         self._pace.drop()
