@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import (
-    QColor,
     QFocusEvent,
     QInputDevice,
     QKeyEvent,
     QMouseEvent,
     QNativeGestureEvent,
     QPainter,
-    QPalette,
     QPointingDevice,
     QTabletEvent,
     QWheelEvent,
@@ -25,6 +23,7 @@ from deeplab_studio.app.canvas.layers import LayersItem, tone_table
 from deeplab_studio.app.canvas.mips import PhotoMips, build_mips
 from deeplab_studio.app.canvas.navigation import PictureView
 from deeplab_studio.app.canvas.tools import PanTool, Pointer, Tool
+from deeplab_studio.app.theme import tones
 
 if TYPE_CHECKING:
     import numpy as np
@@ -404,8 +403,7 @@ class CanvasView(PictureView):
 
     def _follow_palette(self) -> None:
         """A neutral surround, darker than the window: colours beside it are judged as they are."""
-        dark = self.palette().color(QPalette.ColorRole.Window).lightness() < 128
-        self.setBackgroundBrush(QColor(25, 25, 25) if dark else QColor(118, 118, 118))
+        self.setBackgroundBrush(tones(self.palette()).colour("canvas"))
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
         """Scroll the picture without dragging the tool's overlay along."""

@@ -547,6 +547,7 @@ def test_memory_stays_flat_over_many_photos(canvas: CanvasView) -> None:
     assert resident() - before < 40e6
 
 
+@pytest.mark.slow
 def test_everything_holds_on_a_screen_of_twice_the_resolution() -> None:
     if os.environ.get(RATIO_ENV):
         pytest.skip("this is the repetition")
