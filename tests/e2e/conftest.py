@@ -50,11 +50,3 @@ def photos(tmp_path: Path) -> list[Path]:
         path.write_bytes(data.tobytes())
         paths.append(path)
     return paths
-
-
-def wait_for_photo(qtbot: QtBot, window: MainWindow, path: Path) -> None:
-    def shown() -> bool:
-        document = window.session.current
-        return document is not None and document.item.path == path
-
-    qtbot.waitUntil(shown, timeout=10_000)

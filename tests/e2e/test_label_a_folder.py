@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from e2e.conftest import wait_for_photo
 from PIL import Image
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication
@@ -17,6 +16,7 @@ from deeplab_studio.app.export_dialog import ExportDialog
 from deeplab_studio.app.window import MainWindow
 from deeplab_studio.core.project import Project
 from deeplab_studio.core.voc import validate_voc
+from tests.e2e.kit import wait_for_photo
 
 PERSON = 15
 

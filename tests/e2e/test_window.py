@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from e2e.conftest import wait_for_photo
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from deeplab_studio.app.window import MainWindow
+from tests.e2e.kit import wait_for_photo
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
