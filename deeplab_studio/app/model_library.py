@@ -29,9 +29,9 @@ from deeplab_studio.app.model_details import ModelDetails
 from deeplab_studio.app.model_table import FILTER_ROLE, MODEL, SORT_ROLE, CardDelegate, ModelTable, Row, size_text
 from deeplab_studio.app.panels.controls import GAP, icon_button
 from deeplab_studio.checkpoints.catalogue import SUPPORTED_DIALECTS, ModelCard, cards
-from deeplab_studio.checkpoints.download import Patience, discard, download
+from deeplab_studio.checkpoints.download import Patience, download
 from deeplab_studio.checkpoints.library import MODEL_SUFFIXES, InstalledModel, ModelLibrary
-from deeplab_studio.checkpoints.partial import PartialFile
+from deeplab_studio.checkpoints.partial import PartialFile, discard
 from deeplab_studio.checkpoints.progress import Progress
 from deeplab_studio.core.errors import StudioError
 

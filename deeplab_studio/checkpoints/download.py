@@ -117,7 +117,7 @@ def download(
     StudioError
         If the folder cannot be written to.
     Cancelled
-        If `cancel` was set. The part is kept; `discard` removes it.
+        If `cancel` was set. The part is kept; `deeplab_studio.checkpoints.partial.discard` removes it.
     """
     address = mirrored(url, mirror)
     partial = PartialFile(target)
@@ -136,26 +136,6 @@ def download(
             return Downloaded(target, target.stat().st_size, sha256_of(target, cancel))
         transfer = _Transfer(address, partial, digest, size, meter, cancel, patience or Patience())
         return _run(transfer.run(), cancel, meter.tick)
-
-
-def discard(target: Path) -> None:
-    """Remove what has arrived of `target` so far, unless another process is writing it.
-
-    Raises
-    ------
-    StudioError
-        If it cannot be removed.
-    """
-    partial = PartialFile(target)
-    if not partial.received and partial.origin is None:
-        return
-    in_use = CancelToken()
-    in_use.cancel()
-    with contextlib.suppress(Cancelled), partial.held(in_use):
-        try:
-            partial.clear()
-        except OSError as error:
-            raise not_writable(target.parent, error) from error
 
 
 def mirrored(url: str, mirror: str) -> str:

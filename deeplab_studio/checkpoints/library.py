@@ -13,15 +13,18 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from deeplab_studio.checkpoints.catalogue import ModelCard, card_for_file, cards, find_card
 from deeplab_studio.checkpoints.digest import sha256_of
-from deeplab_studio.checkpoints.download import Downloaded, discard
+from deeplab_studio.checkpoints.partial import discard
 from deeplab_studio.core.cancel import CancelToken
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.files import atomic_write, explain_os_error, natural_key
 from deeplab_studio.core.resources import shipped_models
+
+if TYPE_CHECKING:
+    from deeplab_studio.checkpoints.download import Downloaded
 
 MODEL_SUFFIXES = frozenset({".pth", ".pt", ".tar", ".pkl", ".safetensors", ".npz", ".h5", ".caffemodel"})
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from deeplab_studio.core.cancel import CancelToken
+from deeplab_studio.core.cancel import Cancelled, CancelToken
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.files import explain_os_error
 
@@ -133,6 +133,26 @@ class PartialFile:
             yield
         finally:
             lock.release()
+
+
+def discard(target: Path) -> None:
+    """Remove what has arrived of `target` so far, unless another process is writing it.
+
+    Raises
+    ------
+    StudioError
+        If it cannot be removed.
+    """
+    partial = PartialFile(target)
+    if not partial.received and partial.origin is None:
+        return
+    in_use = CancelToken()
+    in_use.cancel()
+    with contextlib.suppress(Cancelled), partial.held(in_use):
+        try:
+            partial.clear()
+        except OSError as error:
+            raise not_writable(target.parent, error) from error
 
 
 def not_writable(folder: Path, error: OSError) -> StudioError:

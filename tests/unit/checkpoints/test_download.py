@@ -19,11 +19,10 @@ from deeplab_studio.checkpoints.digest import Digest
 from deeplab_studio.checkpoints.download import (
     DownloadError,
     Patience,
-    discard,
     download,
     mirrored,
 )
-from deeplab_studio.checkpoints.partial import PartialFile
+from deeplab_studio.checkpoints.partial import PartialFile, discard
 from deeplab_studio.checkpoints.progress import Meter, Progress
 from deeplab_studio.core.cancel import Cancelled, CancelToken
 from deeplab_studio.core.errors import StudioError
