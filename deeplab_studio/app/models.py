@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,6 @@ from PySide6.QtCore import QObject, Signal
 
 from deeplab_studio.app.jobs import Job
 from deeplab_studio.app.panels.model_bar import DeviceEntry, ModelEntry
-from deeplab_studio.checkpoints.library import ModelLibrary
-from deeplab_studio.core.resources import shipped_models
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from deeplab_studio.app.panels.model_bar import ModelBar
     from deeplab_studio.app.predictions import ModelInfo, Predictions
     from deeplab_studio.app.settings import Settings
+    from deeplab_studio.checkpoints.library import ModelLibrary
     from deeplab_studio.core.errors import StudioError
 
 
@@ -53,7 +53,7 @@ class ModelChoices(QObject):
         self._predictions = predictions
         self._bar = bar
         self._settings = settings
-        self._library = library or ModelLibrary(shipped=shipped_models())
+        self._given_library = library
         self._versions: dict[str, str] = {}
         self.loading = False
         predictions.set_device(settings.get("model/device"))
@@ -63,6 +63,13 @@ class ModelChoices(QObject):
         bar.deviceChosen.connect(self._choose_device)
         bar.set_devices(self._devices(None))
         bar.set_device(predictions.device)
+
+    @cached_property
+    def _library(self) -> ModelLibrary:
+        from deeplab_studio.checkpoints.library import ModelLibrary
+        from deeplab_studio.core.resources import shipped_models
+
+        return self._given_library or ModelLibrary(shipped=shipped_models())
 
     def load_last(self) -> None:
         """Load the model used last, or the first one there is."""

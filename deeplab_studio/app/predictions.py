@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,13 @@ from PySide6.QtCore import QObject, Signal
 from deeplab_studio.app.jobs import Job, Lane
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.labels import ClassMapping, LabelSet
-from deeplab_studio.engine.cache import ByteCache
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from deeplab_studio.app.document import Document
+    from deeplab_studio.engine.cache import ByteCache
     from deeplab_studio.engine.predictor import Predictor
     from deeplab_studio.engine.scores import Scores
 
@@ -83,7 +84,13 @@ class Predictions(QObject):
         self.lane.busyChanged.connect(self.busyChanged)
         self._device = "auto"
         self._predictor: Predictor | None = None
-        self._cache: ByteCache[Scores] = ByteCache(cache_bytes)
+        self._cache_bytes = cache_bytes
+
+    @cached_property
+    def _cache(self) -> ByteCache[Scores]:
+        from deeplab_studio.engine.cache import ByteCache
+
+        return ByteCache(self._cache_bytes)
 
     @property
     def device(self) -> str:

@@ -17,7 +17,6 @@ from PySide6.QtCore import QObject, Signal
 from deeplab_studio.app.autosave import Autosave
 from deeplab_studio.app.document import CrfSettings, Document, DocumentShelf
 from deeplab_studio.app.jobs import Job, Lane
-from deeplab_studio.app.opening import Opened, gather, load_document
 from deeplab_studio.app.predictions import Prediction, Predictions
 from deeplab_studio.app.refinement import Refined, Refinement
 from deeplab_studio.app.selection import Selection
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from deeplab_studio.app.opening import Opened
     from deeplab_studio.app.settings import Settings
     from deeplab_studio.core.project import Item, Project
 
@@ -127,6 +127,8 @@ class Session(QObject):
         project, visible = self.project, list(self._selection.items)
 
         def work(job: Job) -> Opened:
+            from deeplab_studio.app.opening import gather
+
             return gather(wanted, project, visible, job.token)
 
         self.disk.submit("open", work, self._on_opened, self._on_failed, priority=20)
@@ -412,6 +414,8 @@ class Session(QObject):
         mask, crf, history_bytes = self._masks.get(item.id), self._crf, self._settings.get("memory/history_bytes")
 
         def work(_job: Job) -> tuple[Document, list[str]]:
+            from deeplab_studio.app.opening import load_document
+
             return load_document(project, item, mask, crf, history_bytes)
 
         def failed(error: StudioError) -> None:
