@@ -242,11 +242,11 @@ class _Search:
         self.problems: list[StudioError] = []
         self._cancel = cancel
         self._folders: deque[str] = deque()
-        self._named_folders: dict[str, int] = {}
+        self._named_folders: dict[str, None] = {}
         # Links wait until everything they may point to was reached directly, so that the direct way is the one shown.
         self._linked_folders: deque[str] = deque()
         self._linked_files: list[tuple[str, str]] = []
-        self._seen_folders: set[tuple[int, int]] = set()
+        self._seen_folders: dict[tuple[int, int], str] = {}
         self._seen_files: set[str] = set()
         self._images: list[tuple[str, str]] = []
 
@@ -260,7 +260,7 @@ class _Search:
             return
         if stat.S_ISDIR(kind):
             self._folders.append(path)
-            self._named_folders[path] = len(self._images)
+            self._named_folders[path] = None
             return
         if not stat.S_ISREG(kind):
             self.problems.append(ImageError("it is neither a file nor a folder", path=path, hint="Choose an image."))
@@ -299,24 +299,35 @@ class _Search:
     def _list(self, folder: str) -> None:
         status = os.stat(folder)
         identity = (status.st_dev, status.st_ino)
-        if identity in self._seen_folders:
-            self._named_folders.pop(folder, None)
+        first = self._seen_folders.get(identity)
+        if first is not None:
+            if first != folder:
+                # Searched already under another name; whether it holds an image is said there.
+                self._named_folders.pop(folder, None)
             return
-        self._seen_folders.add(identity)
+        self._seen_folders[identity] = folder
         real = os.path.realpath(folder)
         with os.scandir(folder) as entries:
             for position, entry in enumerate(entries):
                 if position % 256 == 0:
                     self._poll()
-                if _is_hidden(entry):
-                    continue
-                if entry.is_dir():
-                    (self._linked_folders if entry.is_symlink() else self._folders).append(entry.path)
-                elif _suffix(entry.name) in IMAGE_SUFFIXES:
-                    if entry.is_symlink():
-                        self._follow(entry)
-                    elif entry.is_file():
-                        self._take(folder, entry.name, os.path.join(real, entry.name))
+                try:
+                    self._take_entry(folder, real, entry)
+                except OSError as error:
+                    # A link that leads nowhere, for one; it concerns a person only if it looks like an image.
+                    if _suffix(entry.name) in IMAGE_SUFFIXES:
+                        self._problem(entry.path, error)
+
+    def _take_entry(self, folder: str, real: str, entry: os.DirEntry[str]) -> None:
+        if _is_hidden(entry):
+            return
+        if entry.is_dir():
+            (self._linked_folders if entry.is_symlink() else self._folders).append(entry.path)
+        elif _suffix(entry.name) in IMAGE_SUFFIXES:
+            if entry.is_symlink():
+                self._follow(entry)
+            elif entry.is_file():
+                self._take(folder, entry.name, os.path.join(real, entry.name))
 
     def _follow(self, entry: os.DirEntry[str]) -> None:
         if entry.is_file():

@@ -57,6 +57,7 @@ _MAX_SCANNED_PIXELS: Final = 10_000_000_000
 # Samples of a TIFF that OpenCV decodes, and what they become.
 _WIDE: Final = {("unsigned", 16): np.uint16, ("float", 32): np.float32, ("float", 64): np.float64}
 _MAX_COUNTED_GIF_BYTES: Final = 32 * 2**20
+_MAX_METADATA_BYTES: Final = 2**20
 
 _COPY_AGAIN: Final = "Copy or download it again, or take it from a backup."
 _SMALLER: Final = "Cut it into smaller pictures or scale it down first."
@@ -339,8 +340,8 @@ def _examined(path: Path, file: BinaryIO, entry: ImageFormat, head: bytes) -> _S
             raise _unusual_tiff(path, tiff) from None
     orientation = tiff.orientation if tiff is not None else 1
     if picture is not None:
-        orientation = _orientation(picture, file)
         _check_size(path, *picture.size)
+        orientation = _orientation(picture, file)
     width, height = (tiff.width, tiff.height) if tiff is not None else _stored_size(picture)
     return _Source(
         path, file, entry, picture, tiff, width, height, orientation, _is_deep(entry.name, head, tiff, picture)
@@ -393,34 +394,36 @@ def _is_wide(tiff: TiffHeader) -> bool:
 def _orientation(picture: PilImage.Image, file: BinaryIO) -> int:
     """EXIF (or XMP) orientation, 1 where there is none or it makes no sense."""
     try:
-        if picture.format == "PNG" and _has_late_metadata(file):
-            exif = picture.getexif()
-        else:
-            # The method of the base class: PNG's own decodes the whole picture to see whether EXIF follows it.
-            exif = PilImage.Image.getexif(picture)
+        if picture.format == "PNG":
+            _add_late_metadata(picture, file)
+        # The method of the base class: PNG's own decodes the whole picture to see whether EXIF follows it.
+        exif = PilImage.Image.getexif(picture)
         value = exif.get(ExifTags.Base.Orientation, 1)
     except Exception:  # noqa: BLE001  (a broken EXIF block fails in every way there is; the picture is none the worse)
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _has_late_metadata(file: BinaryIO) -> bool:
-    """Whether a PNG carries EXIF or text behind its pixels."""
+def _add_late_metadata(picture: PilImage.Image, file: BinaryIO) -> None:
+    """Give a PNG that was only opened the EXIF and XMP blocks that follow its pixels."""
     position = file.tell()
-    try:
-        at, pixels_seen = 8, False
-        while True:
-            file.seek(at)
-            head = file.read(8)
-            if len(head) < 8 or head[4:] == b"IEND":
-                return False
-            if head[4:] == b"IDAT":
-                pixels_seen = True
-            elif pixels_seen and head[4:] in (b"eXIf", b"iTXt", b"zTXt", b"tEXt"):
-                return True
-            at += 12 + int.from_bytes(head[:4], "big")
-    finally:
-        file.seek(position)
+    at, pixels_seen = 8, False
+    while True:
+        file.seek(at)
+        head = file.read(8)
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if len(head) < 8 or kind == b"IEND":
+            break
+        if kind == b"IDAT":
+            pixels_seen = True
+        elif pixels_seen and kind == b"eXIf" and length <= _MAX_METADATA_BYTES:
+            picture.info.setdefault("exif", b"Exif\0\0" + file.read(length))
+        elif pixels_seen and kind == b"iTXt" and length <= _MAX_METADATA_BYTES:
+            keyword, _, rest = file.read(length).partition(b"\0")
+            if keyword == b"XML:com.adobe.xmp" and rest[:1] == b"\0":
+                picture.info.setdefault("XML:com.adobe.xmp", rest.decode("utf-8", "replace"))
+        at += 12 + length
+    file.seek(position)
 
 
 def _check_size(path: Path, width: int, height: int) -> None:

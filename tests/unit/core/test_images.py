@@ -251,22 +251,35 @@ def test_orientation_is_applied_in_every_mode(tmp_path: Path, scene: Array, orie
     assert np.array_equal(load_image(path).pixels, load_image(upright).pixels)
 
 
-def test_exif_behind_the_pixels_of_a_png_counts(tmp_path: Path, scene: Array) -> None:
+XMP = '<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"eXIf", exif(6).tobytes().removeprefix(b"Exif\0\0")),
+        (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP.encode()),
+    ],
+)
+def test_metadata_behind_the_pixels_of_a_png_counts(tmp_path: Path, scene: Array, kind: bytes, body: bytes) -> None:
     path = tmp_path / "late.png"
     stored = io.BytesIO()
     PilImage.fromarray(as_stored(scene, 6)).save(stored, "PNG")
-    body = exif(6).tobytes().removeprefix(b"Exif\0\0")
     data = stored.getvalue()
-    path.write_bytes(data[:-12] + png_chunk(b"eXIf", body) + data[-12:])
+    path.write_bytes(data[:-12] + png_chunk(kind, body) + data[-12:])
     assert difference(load_image(path), scene) == 0
     assert image_size(path) == (WIDTH, HEIGHT)
+    damaged = bytearray(path.read_bytes())
+    damaged[60] ^= 255
+    path.write_bytes(damaged)
+    assert refusal(path)
 
 
 def test_orientation_in_xmp_counts(tmp_path: Path, scene: Array) -> None:
     path = tmp_path / "xmp.png"
     info = PngImagePlugin.PngInfo()
-    info.add_itxt("XML:com.adobe.xmp", '<x:xmpmeta><rdf:Description tiff:Orientation="3"/></x:xmpmeta>')
-    PilImage.fromarray(as_stored(scene, 3)).save(path, pnginfo=info)
+    info.add_itxt("XML:com.adobe.xmp", XMP)
+    PilImage.fromarray(as_stored(scene, 6)).save(path, pnginfo=info)
     assert difference(load_image(path), scene) == 0
 
 
@@ -705,7 +718,7 @@ def test_the_largest_size_passes_the_header(tmp_path: Path) -> None:
     assert image_size(path) == (14_000, 12_500)
 
 
-def test_text_that_unpacks_to_a_gigabyte_is_refused(tmp_path: Path) -> None:
+def test_text_that_unpacks_to_far_more_than_it_is_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.png"
     packer = zlib.compressobj(9)
     body = b"".join(packer.compress(bytes(1 << 20)) for _ in range(64)) + packer.flush()
