@@ -106,7 +106,8 @@ class ModelChoices(QObject):
         """Show the dialog of models to get, and use the one the person chose there."""
         from deeplab_studio.app.model_library import ModelLibraryDialog
 
-        dialog = ModelLibraryDialog(self._library, parent=window)
+        dialog = ModelLibraryDialog(self._library, mirror=self._settings.get("model/mirror"), parent=window)
+        dialog.mirrorChanged.connect(lambda mirror: self._settings.set("model/mirror", mirror))
         dialog.modelReady.connect(lambda _path: self.refresh())
         dialog.modelChosen.connect(lambda path: self.open(Path(path)))
         dialog.exec()

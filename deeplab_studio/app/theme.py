@@ -13,7 +13,7 @@ from PySide6.QtCore import QDir, QObject, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
-from deeplab_studio.app.resources import resource
+from deeplab_studio.core.resources import resource
 
 Scheme = Literal["light", "dark"]
 Preference = Literal["system", "light", "dark"]
