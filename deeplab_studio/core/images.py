@@ -126,9 +126,8 @@ def load_image(path: str | os.PathLike[str]) -> Image:
         `MEMORY_BUDGET`).
     """
     with _opened(Path(path)) as source:
-        first = source.frame_note()
         upright = source.decode()
-        notes = (*first, *upright.notes)
+        notes = (*source.frame_note(), *upright.notes)
         return Image(upright.pixels, source.path, source.format.name, source.orientation, notes)
 
 
@@ -208,7 +207,7 @@ class _Source:
     deep: bool
 
     def frame_note(self) -> tuple[str, ...]:
-        """Whether the file holds more than the one picture that is shown."""
+        """Whether the file holds more than the one picture that is shown. Call it last: counting moves the decoder."""
         if self.tiff is not None:
             pages = self.tiff.pages
             count = f"more than {MAX_PAGES}" if pages == MAX_PAGES else str(pages)
@@ -218,7 +217,7 @@ class _Source:
             return ("first frame of an animation",) if getattr(self.picture, "is_animated", False) else ()
         try:
             frames = getattr(self.picture, "n_frames", 1)
-        except (OSError, EOFError, ValueError, SyntaxError, IndexError):
+        except Exception:  # noqa: BLE001  (a damaged later frame fails in every way there is; the first is complete)
             return ("first frame; the others are damaged",)
         what = "pictures" if self.picture is not None and self.picture.format == "MPO" else "frames"
         return (f"first of {frames} {what}",) if frames > 1 else ()
@@ -235,6 +234,11 @@ class _Source:
         # Pillow turns a TIFF upright by itself.
         orientation = 1 if self.tiff is not None else self.orientation
         upright = from_pillow(picture, orientation, bits=self.tiff.bits if self.tiff is not None else 16)
+        height, width = upright.pixels.shape[:2]
+        is_reduced = at_least is not None and self.format.name == "JPEG"
+        if not is_reduced and (width, height) != upright_size(self.width, self.height, self.orientation):
+            reason = f"the {self.format.name} file is damaged: its header contradicts itself"
+            raise ImageError(reason, path=self.path, hint=_COPY_AGAIN)
         is_cut = self.deep or (self.tiff is not None and self.tiff.bits > 8 and self.tiff.samples > 1)
         cut = ("values of more than 8 bits cut to their upper 8",) if is_cut else ()
         return Upright(upright.pixels, (*upright.notes, *cut))

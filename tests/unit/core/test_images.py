@@ -521,6 +521,29 @@ def test_the_first_frame_is_shown_and_said(
     assert image.format == ("JPEG" if name == "a.mpo" else image.format)
 
 
+def test_damage_in_a_later_frame_does_not_hide_the_first(tmp_path: Path, scene: Array) -> None:
+    path = tmp_path / "a.gif"
+    frames = [PilImage.fromarray(picture) for picture in (scene, scene[::-1].copy())]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    data = path.read_bytes()
+    # An image separator whose nine bytes of description are missing.
+    path.write_bytes(data[: data.rindex(b"\x2c\x00\x00")] + b"\x2c\x00\x00\x00\x00")
+    image = load_image(path)
+    assert difference(image, scene) == 0
+    assert image.notes == ("first frame; the others are damaged",)
+
+
+def test_a_tiff_that_states_two_heights_is_refused(tmp_path: Path, scene: Array) -> None:
+    path = tmp_path / "a.tif"
+    write_tiff(path, scene)
+    data = bytearray(path.read_bytes())
+    # The tag of the compression, which may be missing, becomes a second height.
+    at = data.index(struct.pack("<HHI", 259, 4, 1))
+    data[at : at + 12] = struct.pack("<HHII", 257, 4, 1, HEIGHT - 8)
+    path.write_bytes(data)
+    assert "contradicts itself" in refusal(path)
+
+
 def test_a_tiff_whose_pages_lead_in_a_circle_opens(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     write_tiff(path, np.arange(12, dtype=np.uint8).reshape(3, 4))
