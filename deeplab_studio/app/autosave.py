@@ -53,7 +53,7 @@ class Autosave(QObject):
 
     def changed(self, document: Document) -> None:
         """Note that a document differs from what is on disk."""
-        document.unsaved = True
+        document.edited = document.unsaved = True
         self._rest.start()
         if not self._at_latest.isActive():
             self._at_latest.start(AT_LATEST_MS)

@@ -49,6 +49,10 @@ class Document:
         Whether the class map holds something decided (loaded, predicted, painted) rather than the empty start.
     scores : Scores, optional
         What the current model says about this image, once it is known.
+    edited : bool
+        Whether anything was changed since it was opened.
+    unsaved : bool
+        Whether something of that is not on its way to the disk yet.
     """
 
     item: Item
@@ -59,6 +63,7 @@ class Document:
     crf: CrfSettings
     labelled: bool
     scores: Scores | None = None
+    edited: bool = False
     unsaved: bool = False
 
     @property

@@ -87,6 +87,7 @@ class ExportDialog(QDialog):
         self.folder_edit.setMinimumWidth(340)
         self.folder_edit.textChanged.connect(self._update)
         browse = QPushButton(self.tr("Choose…"))
+        browse.setAutoDefault(False)
         browse.clicked.connect(self._choose_folder)
         folder_row = QHBoxLayout()
         folder_row.addWidget(self.folder_edit, 1)
@@ -151,7 +152,7 @@ class ExportDialog(QDialog):
         self.result_label = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
         self.result_label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.result_label.hide()
-        self.progress_bar = QProgressBar()
+        self.progress_bar = QProgressBar(textVisible=False)
         self.progress_bar.hide()
 
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)

@@ -125,6 +125,7 @@ class ModelChoices(QObject):
         path = model.path.absolute()
         self._versions[str(path)] = model.version
         self._settings.set("model/current", str(path))
+        self._settings.set("model/paint_only", False)
         library = self._library
 
         def remember(job: Job) -> list[str]:

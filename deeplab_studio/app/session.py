@@ -200,9 +200,9 @@ class Session(QObject):
                 self.select(following)
 
     def labelled_items(self) -> set[int]:
-        """Ids of the items that have a class map, saved or about to be."""
+        """Ids of the items that have a class map in the project, or are about to."""
         saved = self.project.items_with_maps() if self.project is not None else set()
-        return saved | {document.item.id for document in self._shelf.documents() if document.labelled}
+        return saved | {document.item.id for document in self._shelf.documents() if document.edited}
 
     # Editing
 

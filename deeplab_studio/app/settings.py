@@ -130,6 +130,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("model/current", "", "text", QT_TRANSLATE_NOOP("Settings", "Model")),
     Setting("model/device", "auto", "text", QT_TRANSLATE_NOOP("Settings", "Device")),
     Setting("model/mirror", "", "text", QT_TRANSLATE_NOOP("Settings", "Address to download models through")),
+    Setting("model/paint_only", False, "bool", QT_TRANSLATE_NOOP("Settings", "Work without a model")),
     Setting("model/automatic", True, "bool", QT_TRANSLATE_NOOP("Settings", "Predict when an image is opened")),
     Setting("model/prefetch", 2, "int", QT_TRANSLATE_NOOP("Settings", "Images predicted ahead"), low=0, high=16),
     Setting("crf/on", True, "bool", QT_TRANSLATE_NOOP("Settings", "Refine with the dense CRF")),

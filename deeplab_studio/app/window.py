@@ -67,7 +67,6 @@ class MainWindow(QMainWindow):
         self.settings = settings
         self.theme = theme
         self.session = Session(settings, self)
-        self._painting_alone = False
         self.setAcceptDrops(True)
         self.setWindowTitle("DeepLab Studio")
         self._make_widgets()
@@ -504,7 +503,7 @@ class MainWindow(QMainWindow):
             self.thumbnails.want(item_id, path)
 
     def _paint_without_model(self) -> None:
-        self._painting_alone = True
+        self.settings.set("model/paint_only", True)
         self.toolbox.use("tool_brush")
         self._update_empty_state()
 
@@ -512,7 +511,9 @@ class MainWindow(QMainWindow):
         session = self.session
         if session.current is None and session.current_id is None:
             self.empty_state.set_mode("image")
-        elif session.predictions.model is None and not self._painting_alone and not self.models.loading:
+        elif (
+            session.predictions.model is None and not self.settings.get("model/paint_only") and not self.models.loading
+        ):
             self.empty_state.set_mode("model")
         else:
             self.empty_state.set_mode(None)

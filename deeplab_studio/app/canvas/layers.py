@@ -144,6 +144,7 @@ class LayersItem(QGraphicsItem):
         self._tone: Bytes | None = None
         self._labels: LabelMips | None = None
         self._preview: LabelMips | None = None
+        self._overlay: tuple[LabelMips, screen.Argb | None] | None = None
         self._pins: LabelMips | None = None
         self._labels_visible = True
         self._look = _Look()
@@ -159,12 +160,12 @@ class LayersItem(QGraphicsItem):
         return self.size or (0, 0)
 
     def set_photo(self, mips: PhotoMips | None) -> None:
-        """Show another photo, without labels, preview and pins."""
+        """Show another photo, without labels, preview, overlay and pins."""
         self.prepareGeometryChange()
         self._photo = PhotoLayer(mips) if mips else None
         if self._photo:
             self._photo.set_tone(self._tone)
-        self._labels = self._preview = self._pins = None
+        self._labels = self._preview = self._overlay = self._pins = None
         self.update()
 
     def set_tone(self, table: Bytes | None) -> None:
@@ -184,6 +185,18 @@ class LayersItem(QGraphicsItem):
     def set_preview(self, labels: Bytes | None) -> None:
         """Show another class map, of any size, stretched over the photo, instead."""
         self._preview = LabelMips(labels) if labels is not None else None
+        self.update()
+
+    def set_overlay(self, values: Bytes | None, colours: Bytes | None = None) -> None:
+        """Show an 8-bit picture of any size, stretched over the photo, instead of class map, preview and pins.
+
+        It is drawn in the classes' colours, or in `colours`: (256, 4) uint8, RGBA with straight alpha.
+        """
+        if values is None:
+            self._overlay = None
+        else:
+            fill = None if colours is None else screen.premultiplied_table(colours)
+            self._overlay = LabelMips(values), fill
         self.update()
 
     def set_pins(self, pinned: npt.NDArray[np.bool_] | None) -> None:
@@ -273,6 +286,9 @@ class LayersItem(QGraphicsItem):
         size = self._photo_size()
         labels = (self._preview or self._labels) if self._labels_visible and self._look.opacity > 0 else None
         pins = self._pins if self._labels_visible else None
+        colours = None
+        if self._overlay is not None and self._labels_visible:
+            (labels, colours), pins = self._overlay, None
         grid = scale >= GRID_SCALE
         if labels is None and pins is None and not grid:
             return
@@ -290,6 +306,8 @@ class LayersItem(QGraphicsItem):
         )
         if labels is None:
             picture = np.zeros((exposure.height, exposure.width), np.uint32)
+        elif colours is not None:
+            picture = screen.paint_classes(screen.classes_on_screen(labels, exposure, *size), colours)
         elif self._look.outlines:
             picture = np.zeros((exposure.height, exposure.width), np.uint32)
             thickness = max(1, round(1.5 * exposure.device_ratio))

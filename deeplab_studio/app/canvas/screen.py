@@ -86,6 +86,15 @@ def premultiplied(colour: tuple[int, int, int], alpha: float) -> int:
     return round(255 * alpha) << 24 | red << 16 | green << 8 | blue
 
 
+def premultiplied_table(colours: Bytes) -> Argb:
+    """A (256, 4) uint8 table of RGBA colours with straight alpha, as (256,) premultiplied 0xAARRGGBB."""
+    wide = colours.astype(np.uint32)
+    alpha = wide[:, 3]
+    red, green, blue = ((wide[:, channel] * alpha + 127) // 255 for channel in range(3))
+    table: Argb = alpha << 24 | red << 16 | green << 8 | blue
+    return table
+
+
 def pick(picture: Bytes, rows: Indices, columns: Indices) -> Bytes:
     """``picture[rows][:, columns]`` for ascending indices, touching only what is needed; may be a view."""
     top, left = rows[0], columns[0]

@@ -76,7 +76,7 @@ class CanvasView(PictureView):
         return self._layers.size
 
     def set_image(self, image: npt.NDArray[np.uint8] | PhotoMips | None, keep_view: bool = False) -> None:
-        """Show another photo; labels, preview and pins of the last one go.
+        """Show another photo; labels, preview, overlay and pins of the last one go.
 
         Parameters
         ----------
@@ -120,6 +120,18 @@ class CanvasView(PictureView):
     def show_preview(self, labels: npt.NDArray[np.uint8] | None) -> None:
         """Show another class map, of any size, stretched over the photo; the shared one again with None."""
         self._layers.set_preview(labels)
+
+    def show_overlay(self, values: npt.NDArray[np.uint8] | None, colours: npt.NDArray[np.uint8] | None = None) -> None:
+        """Show an 8-bit picture instead of class map, preview and pins; them again with None.
+
+        Parameters
+        ----------
+        values : (h, w) uint8 array or None
+            C-contiguous, of any size; stretched over the photo. It must not change afterwards.
+        colours : (256, 4) uint8 array, optional
+            RGBA with straight alpha of every value. Without, the values are class ids and look as such.
+        """
+        self._layers.set_overlay(values, colours)
 
     def set_palette(self, palette: npt.NDArray[np.uint8]) -> None:
         """Set the RGB colour of every id, a (256, 3) uint8 array."""
