@@ -88,11 +88,7 @@ def premultiplied(colour: tuple[int, int, int], alpha: float) -> int:
 
 def premultiplied_table(colours: Bytes) -> Argb:
     """A (256, 4) uint8 table of RGBA colours with straight alpha, as (256,) premultiplied 0xAARRGGBB."""
-    wide = colours.astype(np.uint32)
-    alpha = wide[:, 3]
-    red, green, blue = ((wide[:, channel] * alpha + 127) // 255 for channel in range(3))
-    table: Argb = alpha << 24 | red << 16 | green << 8 | blue
-    return table
+    return np.array([premultiplied((r, g, b), a / 255) for r, g, b, a in colours.tolist()], np.uint32)
 
 
 def pick(picture: Bytes, rows: Indices, columns: Indices) -> Bytes:
