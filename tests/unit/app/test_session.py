@@ -108,9 +108,7 @@ def test_paths_that_are_not_there_are_named(session: Session, qtbot: QtBot, tmp_
     assert session.items == []
 
 
-def test_strokes_are_saved_and_found_again(
-    new_session: Callable[[], Session], qtbot: QtBot, tmp_path: Path
-) -> None:
+def test_strokes_are_saved_and_found_again(new_session: Callable[[], Session], qtbot: QtBot, tmp_path: Path) -> None:
     make_photos(tmp_path / "photos", 2)
     first = new_session()
     show(qtbot, first, tmp_path / "photos")
