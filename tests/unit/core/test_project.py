@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -347,7 +348,9 @@ _AS_NOBODY = """
 
 
 def _open_to_all(path: Path) -> None:
-    for parent in (path, *path.parents[:3]):
+    for parent in (path, *path.parents):
+        if parent == Path(tempfile.gettempdir()):
+            break
         if parent.owner() != "root" or os.geteuid() == 0:
             parent.chmod(parent.stat().st_mode | 0o055)
 
