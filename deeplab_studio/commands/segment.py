@@ -92,11 +92,15 @@ def _find(paths: list[Path], out: Path, report: Report) -> list[Path]:
     from deeplab_studio.core.files import find_images
     from deeplab_studio.core.voc import find_voc
 
+    if any(path.is_dir() and path.resolve() == out.resolve() for path in paths):
+        raise StudioError("the class maps would lie among the photos", path=out, hint="Choose another --out.")
     given = [voc / "JPEGImages" if path.is_dir() and (voc := find_voc(path)) else path for path in paths]
     found = find_images(given)
     for problem in found.problems:
         report.fail(problem)
     written = out.absolute()
+    if not any(path.absolute() in written.parents for path in given):
+        return found.images
     return [path for path in found.images if written not in path.parents]
 
 
@@ -142,9 +146,14 @@ class _FileWriter(_Writer):
             raise StudioError(
                 f"it cannot be made ({error.strerror})", path=self._out, hint="Choose another."
             ) from error
+        photos = {image.resolve() for image in images}
         for image, name in zip(images, _names(images), strict=True):
             target = self._out / f"{name}{FORMATS[self._form]}"
             try:
+                if target.resolve() in photos:
+                    raise StudioError(
+                        "its class map would write over a photo", path=image, hint="Choose another --out."
+                    )
                 if self._resume and self._is_whole(target, image):
                     self.skipped += 1
                 else:

@@ -165,6 +165,11 @@ class Predictor:
     def _use(self, network: nn.Module, device: str) -> None:
         from deeplab_studio.networks.inference import for_inference
 
+        if device.startswith("cuda"):
+            import torch
+
+            # Torch lets convolutions round to 10 bits by default; scores are to be the same on every device.
+            torch.backends.cudnn.allow_tf32 = False
         self._watch.detach()  # copying a network copies its hooks
         self._device = device
         self._network = for_inference(network, device)
@@ -243,8 +248,7 @@ class Predictor:
     def _forward(self, tile: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         import torch
 
-        # Full precision on every device: TF32 would move scores by more than their published tolerance.
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.inference_mode():
             batch = torch.from_numpy(tile).permute(2, 0, 1)[None]  # channels last, as the weights are
             logits: npt.NDArray[np.float32] = self._network(batch.to(self._device))[0].cpu().contiguous().numpy()
         self._watch.passed()
