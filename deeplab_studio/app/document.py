@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from deeplab_studio.core.classmap import ClassMap
 from deeplab_studio.core.history import History
 from deeplab_studio.crf.params import CrfParams
+from deeplab_studio.crf.sizes import on_photo
 
 if TYPE_CHECKING:
     from deeplab_studio.app.canvas.mips import PhotoMips
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CrfSettings:
-    """Whether the CRF is on, and its parameters."""
+    """Whether the CRF is on, and its parameters, relative to the photo's size as `deeplab_studio.crf.sizes` says."""
 
     on: bool = False
     params: CrfParams = field(default_factory=CrfParams)
+
+    def on_photo(self, height: int, width: int) -> CrfParams:
+        """The parameters in pixels of a photo of this size; no iterations if the CRF is off."""
+        params = self.params if self.on else replace(self.params, iterations=0)
+        return on_photo(params, height, width)
 
     def with_params(self, params: CrfParams) -> CrfSettings:
         """The same switch with other parameters."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -15,14 +16,26 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from deeplab_studio.app.document import CrfSettings, Document
-    from deeplab_studio.core.errors import StudioError
     from deeplab_studio.core.labels import ClassMapping
     from deeplab_studio.engine.refiner import Refiner
+    from deeplab_studio.engine.stages import Trace
 
 
 @dataclass(frozen=True)
 class Refined:
-    """A class map that came out of the CRF, in the project's class ids."""
+    """A class map that came out of the CRF, in the project's class ids.
+
+    Attributes
+    ----------
+    item_id : int
+    labels : (h, w) uint8 array
+        Of the photo's size if `exact`.
+    settings : CrfSettings
+        What it was made with.
+    exact : bool
+        Whether it was computed at the photo's own size.
+    milliseconds : float
+    """
 
     item_id: int
     labels: npt.NDArray[np.uint8]
@@ -31,8 +44,41 @@ class Refined:
     milliseconds: float
 
 
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """What happened on the way to a class map."""
+
+    item_id: int
+    trace: Trace
+    settings: CrfSettings
+    mapping: ClassMapping
+
+
+class _Decided:
+    """What a person had decided when the CRF was asked for: a copy, because the person may paint on meanwhile."""
+
+    def __init__(self, document: Document, mapping: ClassMapping) -> None:
+        self.document = document
+        self._mapping = mapping
+        class_map = document.class_map
+        self._pinned = class_map.pinned.copy() if class_map.pinned.any() else None
+        self._labels = class_map.labels.copy() if self._pinned is not None else None
+
+    @cached_property
+    def evidence(self) -> npt.NDArray[np.int16] | None:
+        """The model's class id of every decided pixel, -1 elsewhere. For the lane's thread."""
+        if self._labels is None or self._pinned is None:
+            return None
+        evidence = self._mapping.to_source[self._labels]
+        evidence[~self._pinned] = -1
+        return evidence
+
+
 class Refinement(QObject):
     """Runs the CRF for the image on screen.
+
+    There is never more than one picture under way and one waiting: a newer wish takes the place of the one that waits,
+    and the exact result makes way for a slider that moves again.
 
     Signals
     -------
@@ -40,64 +86,94 @@ class Refinement(QObject):
         A picture to look at while a slider moves; it may be smaller than the photo.
     refined : Refined
         The exact result for the settings asked for last.
+    traced : Traced
+        Comes just before the picture it belongs to, while `tracing`, or by itself.
     failed : StudioError
     """
 
     previewed = Signal(object)
     refined = Signal(object)
+    traced = Signal(object)
     failed = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.lane = Lane("crf", self)
+        self.tracing = False
+        """Whether somebody looks at the stages: then every run keeps them."""
         self._refiner: tuple[Document, Refiner] | None = None
+        self._decided: _Decided | None = None
 
     def follow(self, document: Document, settings: CrfSettings, mapping: ClassMapping) -> None:
         """Show what `settings` would give, as soon as possible; nothing queues up."""
-        self._submit("live", document, settings, mapping, exact=False)
+        # The rest of an exact run on a large photo takes seconds, and another one follows every drag.
+        self.lane.cancel("exact")
+        self.lane.cancel("trace")
+        if self._decided is None or self._decided.document is not document:
+            self._decided = _Decided(document, mapping)
+        self._submit("live", document, settings, mapping, self._decided)
+
+    def unfollow(self) -> None:
+        """Show nothing more of what was followed: the class map is about to change."""
+        self.lane.cancel("live")
+        self._decided = None
 
     def settle(self, document: Document, settings: CrfSettings, mapping: ClassMapping) -> None:
         """Compute the exact result for `settings`; whatever was being followed is dropped."""
         self.lane.keep_only(())
-        self._submit("exact", document, settings, mapping, exact=True)
+        self._decided = None
+        self._submit("exact", document, settings, mapping, _Decided(document, mapping))
+
+    def look(self, document: Document, settings: CrfSettings, mapping: ClassMapping) -> None:
+        """Trace the stages with these settings, without a new class map."""
+        self._submit("trace", document, settings, mapping, _Decided(document, mapping))
 
     def forget(self) -> None:
         """Drop everything; the image on screen or its scores changed."""
         self.lane.keep_only(())
         self._refiner = None
+        self._decided = None
 
     def close(self) -> None:
         """Stop and wait for the thread."""
         self.lane.close()
 
     def _submit(
-        self, key: str, document: Document, settings: CrfSettings, mapping: ClassMapping, *, exact: bool
+        self, key: str, document: Document, settings: CrfSettings, mapping: ClassMapping, decided: _Decided
     ) -> None:
         scores = document.scores
         if scores is None:
             raise ValueError("there are no scores to refine yet")
-        class_map = document.class_map
-        # A snapshot: the person may paint on while the CRF runs.
-        pinned = class_map.pinned.copy() if class_map.pinned.any() else None
-        labels = class_map.labels.copy() if pinned is not None else None
+        exact, only_trace = key == "exact", key == "trace"
+        shape = document.class_map.shape
 
-        def work(job: Job) -> Refined:
+        def work(job: Job) -> tuple[Refined, Trace | None]:
             start = time.perf_counter()
-            if not settings.on:
+            refiner = self._refiner_of(document)
+            params = settings.on_photo(*shape)
+            evidence = decided.evidence if settings.on else None
+            trace: Trace | None = None
+            if only_trace or (self.tracing and not (exact and refiner.has_preview)):
+                result, trace = refiner.trace(params, evidence, cancel=job.token)
+            elif settings.on:
+                result = refiner.refine(params, evidence, preview=not exact, cancel=job.token)
+            if not settings.on and not only_trace:
                 result = scores.class_map()
-            else:
-                evidence = None
-                if labels is not None and pinned is not None:
-                    evidence = mapping.to_source[labels]
-                    evidence[~pinned] = -1
-                refiner = self._refiner_of(document)
-                result = refiner.refine(settings.params, evidence, preview=not exact, cancel=job.token)
             milliseconds = (time.perf_counter() - start) * 1000
-            is_exact = result.shape == document.class_map.shape
-            return Refined(document.item.id, mapping.to_target[result], settings, is_exact, milliseconds)
+            labels = mapping.to_target[result]
+            return Refined(document.item.id, labels, settings, result.shape == shape, milliseconds), trace
 
-        done = self.refined if exact else self.previewed
-        self.lane.submit(key, work, done.emit, self._on_failed, priority=int(exact), interrupt=exact)
+        def done(outcome: tuple[Refined, Trace | None]) -> None:
+            refined, trace = outcome
+            if trace is not None:
+                self.traced.emit(Traced(refined.item_id, trace, settings, mapping))
+            if not only_trace:
+                (self.refined if exact else self.previewed).emit(refined)
+            if exact and self.tracing and trace is None:
+                self._submit("trace", document, settings, mapping, decided)
+
+        priority = {"exact": 1, "live": 0, "trace": -1}[key]
+        self.lane.submit(key, work, done, self.failed.emit, priority=priority, interrupt=key != "live")
 
     def _refiner_of(self, document: Document) -> Refiner:
         """The one refiner kept, of the image on screen. Only the lane's thread calls this."""
@@ -110,6 +186,3 @@ class Refinement(QObject):
             kept = (document, Refiner(document.image.pixels, scores))
             self._refiner = kept
         return kept[1]
-
-    def _on_failed(self, error: StudioError) -> None:
-        self.failed.emit(error)

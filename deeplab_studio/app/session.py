@@ -225,7 +225,7 @@ class Session(QObject):
         """Start a gesture that will be one undo step; False if there is nothing to paint on."""
         if self.current is None or self._stroke is not None or self.read_only:
             return False
-        self.refinement.lane.cancel("live")
+        self.refinement.unfollow()
         self.previewed.emit(None)
         self._stroke = self.current.class_map.begin(name, self.rules)
         self._stroke_class = 0 if erase else self.active_class

@@ -14,6 +14,7 @@ from deeplab_studio.crf.params import CrfParams
 if TYPE_CHECKING:
     from deeplab_studio.crf import DenseCRF
     from deeplab_studio.engine.scores import Scores
+    from deeplab_studio.engine.stages import Trace
 
 ACTIVE_PROBABILITY = 1e-3
 """A class below this probability everywhere is left out of the CRF: the result is the same to about 2e-3 in the
@@ -80,24 +81,72 @@ class Refiner:
         ------
         Cancelled
         """
+        stage, marginals = self._infer(params, evidence, preview, cancel, on_iteration)
+        return stage.labels_of(marginals)
+
+    def trace(
+        self,
+        params: CrfParams,
+        evidence: npt.NDArray[np.int16] | None = None,
+        *,
+        cancel: CancelToken | None = None,
+    ) -> tuple[npt.NDArray[np.uint8], Trace]:
+        """As `refine`, at the preview's size if there is one, with everything that happened on the way.
+
+        Returns
+        -------
+        (h, w) uint8 array of the model's class ids
+        Trace
+        """
+        from deeplab_studio.engine.stages import Recorder
+
+        stage = self._stage(self.has_preview, self._fitted(evidence, self.has_preview))
+        recorder = Recorder(self.scores, stage.classes, stage.probabilities, int(params.iterations))
+        _, marginals = self._infer(params, evidence, True, cancel, recorder.add)
+        return stage.labels_of(marginals), recorder.trace()
+
+    def _infer(
+        self,
+        params: CrfParams,
+        evidence: npt.NDArray[np.int16] | None,
+        preview: bool,
+        cancel: CancelToken | None,
+        on_iteration: Callable[[int, npt.NDArray[np.float32]], None] | None,
+    ) -> tuple[_Stage, npt.NDArray[np.float32]]:
         reduced = preview and self.has_preview
+        evidence = self._fitted(evidence, reduced)
         stage = self._stage(reduced, evidence)
         pinned = stage.channels_of(evidence)
         if reduced:
             params = params.scaled(self._preview_scale)
         if cancel is not None:
             cancel.raise_if_cancelled()
-        marginals = stage.crf.infer(stage.probabilities, params, pinned, cancel=cancel, on_iteration=on_iteration)
-        return stage.labels_of(marginals)
+        return stage, stage.crf.infer(stage.probabilities, params, pinned, cancel=cancel, on_iteration=on_iteration)
+
+    def _size(self, reduced: bool) -> tuple[int, int]:
+        height, width = self._image.shape[:2]
+        scale = self._preview_scale if reduced else 1.0
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+    def _fitted(self, evidence: npt.NDArray[np.int16] | None, reduced: bool) -> npt.NDArray[np.int16] | None:
+        size = self._size(reduced)
+        if evidence is None or evidence.shape == size:
+            return evidence
+        import cv2
+
+        return np.asarray(cv2.resize(evidence, size[::-1], interpolation=cv2.INTER_NEAREST), np.int16)
 
     def _stage(self, reduced: bool, evidence: npt.NDArray[np.int16] | None) -> _Stage:
-        classes = self.scores.active_classes(ACTIVE_PROBABILITY)
+        classes = set(self.scores.active_classes(ACTIVE_PROBABILITY))
         if evidence is not None:
-            classes = sorted({*classes, *(int(value) for value in np.unique(evidence) if value >= 0)})
+            decided = np.zeros(257, np.bool_)  # the last entry answers for -1
+            decided[evidence] = True
+            classes.update(int(class_id) for class_id in np.flatnonzero(decided[:-1]))
+        wanted = sorted(classes)
         stage = self._stages.get(reduced)
-        if stage is None or stage.classes != list(classes):
+        if stage is None or stage.classes != wanted:
             crf = stage.crf if stage is not None else None
-            self._stages[reduced] = stage = self._build(reduced, list(classes), crf)
+            self._stages[reduced] = stage = self._build(reduced, wanted, crf)
         return stage
 
     def _build(self, reduced: bool, classes: list[int], crf: DenseCRF | None) -> _Stage:
@@ -106,11 +155,10 @@ class Refiner:
         from deeplab_studio.crf import DenseCRF
 
         image = self._image
-        if reduced:
-            height, width = (max(1, round(side * self._preview_scale)) for side in image.shape[:2])
-            image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        height, width = image.shape[:2]
-        return _Stage(crf or DenseCRF(image), classes, self.scores.probabilities((height, width), classes))
+        size = self._size(reduced)
+        if crf is None and reduced:
+            image = np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+        return _Stage(crf or DenseCRF(image), classes, self.scores.probabilities(size, classes))
 
 
 class _Stage:
@@ -125,11 +173,6 @@ class _Stage:
     def channels_of(self, evidence: npt.NDArray[np.int16] | None) -> npt.NDArray[np.int16] | None:
         if evidence is None:
             return None
-        import cv2
-
-        height, width = self.probabilities.shape[1:]
-        if evidence.shape != (height, width):
-            evidence = np.asarray(cv2.resize(evidence, (width, height), interpolation=cv2.INTER_NEAREST), np.int16)
         table = np.full(257, -1, np.int16)  # the last entry answers for -1
         table[self.classes] = np.arange(len(self.classes))
         channels: npt.NDArray[np.int16] = table[evidence]
