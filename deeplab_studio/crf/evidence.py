@@ -29,7 +29,7 @@ class Evidence:
     probabilities : (C, H, W) float32 ndarray
         C-contiguous, finite.
     active : (A,) int32 ndarray
-        Channels that are a group of their own, ascending.
+        Channels that are a group of their own; first the one that covers most, then ascending.
     rest : (C - A,) int32 ndarray
         Channels that share the last group; may be empty.
     pinned : (H, W) int16 ndarray or None
@@ -45,11 +45,6 @@ class Evidence:
     def groups(self) -> int:
         """Number of groups: the active labels, and one more if there is a rest."""
         return len(self.active) + (1 if len(self.rest) else 0)
-
-    @property
-    def last_multiplicity(self) -> int:
-        """Number of labels in the last group."""
-        return max(1, len(self.rest))
 
 
 def gather_evidence(
@@ -72,6 +67,7 @@ def gather_evidence(
         Naming what does not fit: a shape, a type, a value outside [0, 1], a channel that does not exist.
     """
     given = np.asarray(probabilities)
+    pinned = None if pinned is None else np.asarray(pinned)
     if given.ndim != 3 or given.shape[1:] != (height, width):
         raise ValueError(f"probabilities have shape {given.shape}, the picture needs (labels, {height}, {width})")
     labels = given.shape[0]
@@ -95,24 +91,30 @@ def gather_evidence(
         )
 
     used = high > np.float32(CLIP)
+    decided = _decided_labels(pinned, labels, height, width)
+    used |= decided
+    active = np.flatnonzero(used)
+    if len(active):
+        # Every 16th pixel will do to find a large one.
+        largest = int(flat[active, ::16].sum(axis=1, dtype=np.float64).argmax())
+        active = np.concatenate((active[largest : largest + 1], np.delete(active, largest)))
     pins = None
-    if pinned is not None:
-        pins = np.asarray(pinned)
-        if pins.shape != (height, width):
-            raise ValueError(f"pinned has shape {pins.shape}, the picture needs ({height}, {width})")
-        if not np.issubdtype(pins.dtype, np.signedinteger):
-            raise ValueError(f"pinned is {pins.dtype}, it must be a signed integer type with -1 where a pixel is free")
-        if int(pins.min()) < -1 or int(pins.max()) >= labels:
-            raise ValueError(
-                f"pinned holds channels {int(pins.min())} to {int(pins.max())}, "
-                f"they must lie between -1 (free) and {labels - 1}"
-            )
-        decided = np.bincount((pins.ravel() + 1).astype(np.intp), minlength=labels + 1)[1:] > 0
-        if decided.any():
-            used |= decided
-            group_of = np.full(labels + 1, -1, np.int16)
-            group_of[np.flatnonzero(used)] = np.arange(np.count_nonzero(used))
-            pins = group_of[pins]  # -1 reads the entry after the last label, which is -1
-        else:
-            pins = None
-    return Evidence(checked, np.flatnonzero(used).astype(np.int32), np.flatnonzero(~used).astype(np.int32), pins)
+    if pinned is not None and decided.any():
+        group_of = np.full(labels + 1, -1, np.int16)
+        group_of[active] = np.arange(len(active))
+        pins = group_of[pinned]  # -1 reads the entry after the last label, which is -1
+    return Evidence(checked, active.astype(np.int32), np.flatnonzero(~used).astype(np.int32), pins)
+
+
+def _decided_labels(pinned: npt.NDArray[Any] | None, labels: int, height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Which labels some pixel is decided for."""
+    if pinned is None:
+        return np.zeros(labels, bool)
+    if pinned.shape != (height, width):
+        raise ValueError(f"pinned has shape {pinned.shape}, the picture needs ({height}, {width})")
+    if not np.issubdtype(pinned.dtype, np.signedinteger):
+        raise ValueError(f"pinned is {pinned.dtype}, it must be a signed integer type with -1 where a pixel is free")
+    low, high = int(pinned.min()), int(pinned.max())
+    if low < -1 or high >= labels:
+        raise ValueError(f"pinned holds channels {low} to {high}, they must lie between -1 (free) and {labels - 1}")
+    return np.bincount((pinned.ravel() + 1).astype(np.intp), minlength=labels + 1)[1:] > 0

@@ -58,30 +58,25 @@ class TorchCore:
         """Marginals `(C, H, W)` float32 of at least two label groups."""
         kernels = self.prepare(params, cancel)
         unary = self._unary(evidence)
-        groups, pixels = unary.shape
-        multiplicity = evidence.last_multiplicity
-        spread = torch.ones((groups, 1), device=self._device)
-        spread[-1] = multiplicity
-        log_spread = spread.log()
+        groups = len(unary)
         pins = self._pins(evidence, groups)
+        spread = torch.ones((groups, 1), device=self._device)
+        if len(evidence.rest):
+            spread[-1] = len(evidence.rest)
+            unary[-1] += math.log(len(evidence.rest))
 
-        # The marginals of a pixel sum to 1, so the last group's message is what the others leave of the filtered ones.
-        total = torch.zeros(pixels, device=self._device)
-        for weight, kernel in kernels:
-            total += weight * kernel.filtered_ones(params.normalization)
-
-        q = _fixed(torch.softmax(unary + log_spread, dim=0), pins)
+        q = _fixed(torch.softmax(unary, dim=0), pins)
         for iteration in range(1, int(params.iterations) + 1):
             if cancel is not None:
                 cancel.raise_if_cancelled()
-            field = unary + log_spread
+            field = unary.clone()
             if kernels:
-                free = q[:-1].t().contiguous()
-                message = torch.zeros_like(free)
+                # Only how a group's field differs from that of group 0 matters to the softmax, and the filters are
+                # linear, so what goes through them are differences of marginals: one channel less, and small numbers
+                # where two labels are even, where rounding would grow from iteration to iteration.
+                ahead = (q[1:] / spread[1:] - q[0]).t().contiguous()
                 for weight, kernel in kernels:
-                    message += weight * kernel.filter(free, params.normalization)
-                field[:-1] += message.t()
-                field[-1] += (total - message.sum(dim=1)) / multiplicity
+                    field[1:] += weight * kernel.filter(ahead).t()
             q = _fixed(torch.softmax(field, dim=0), pins)
             if on_iteration is not None:
                 on_iteration(iteration, self._spread_out(q, evidence))
@@ -129,7 +124,7 @@ class TorchCore:
         by_group = q.cpu().numpy()
         flat[evidence.active] = by_group[: len(evidence.active)]
         if len(evidence.rest):
-            flat[evidence.rest] = by_group[-1] / np.float32(evidence.last_multiplicity)
+            flat[evidence.rest] = by_group[-1] / np.float32(len(evidence.rest))
         return out
 
 
@@ -167,25 +162,19 @@ class _Kernel:
 
     def __init__(self, lattice: _Lattice) -> None:
         self._lattice = lattice
-        self._norms: dict[Normalization, tuple[Tensor, Tensor]] = {}
+        self._norm: tuple[Normalization, Tensor] | None = None
 
     def normalise(self, normalization: Normalization) -> None:
         """Prepare the factors of this normalisation."""
-        if normalization in self._norms:
-            return
-        ones = torch.ones_like(self._lattice.barycentric[:, :1])
-        sums = self._lattice.compute(ones) + 1e-20
-        norm = sums.rsqrt() if normalization == "symmetric" else sums.reciprocal()
-        self._norms = {normalization: (norm, ones)}
-        self._norms = {normalization: (norm, self.filter(ones, normalization).squeeze(1))}
+        if self._norm is None or self._norm[0] != normalization:
+            sums = self._lattice.compute(torch.ones_like(self._lattice.barycentric[:, :1])) + 1e-20
+            self._norm = normalization, 1 / (sums.sqrt() if normalization == "symmetric" else sums)
 
-    def filtered_ones(self, normalization: Normalization) -> Tensor:
-        """The filter's answer to 1 everywhere, `(N,)`."""
-        return self._norms[normalization][1]
-
-    def filter(self, values: Tensor, normalization: Normalization) -> Tensor:
+    def filter(self, values: Tensor) -> Tensor:
         """Normalised filter of `(N, C)` values."""
-        norm = self._norms[normalization][0]
+        if self._norm is None:
+            raise RuntimeError("filter before normalise")
+        normalization, norm = self._norm
         before = values * norm if normalization == "symmetric" else values
         return self._lattice.compute(before) * norm
 

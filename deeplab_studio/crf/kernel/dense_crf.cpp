@@ -37,7 +37,6 @@ struct Kernel {
     float position_sigma = 0, colour_sigma = 0;
     int32_t normalization = -1;
     Buffer<float> norm;  // by pixel
-    Buffer<float> ones;  // the normalised filter's answer to 1 everywhere, by pixel
 
     int width = 0;
     Buffer<float> values, gathered;  // read by slicing; written by splatting
@@ -158,39 +157,27 @@ void for_blocks(const Picture& picture, int part, Function&& function) {
 }
 
 void normalise(Kernel& kernel, int32_t normalization, const Picture& picture, Team& team) {
-    const size_t pixels = static_cast<size_t>(picture.pixels());
-    kernel.norm.resize(pixels);
-    kernel.ones.resize(pixels);
+    kernel.norm.resize(static_cast<size_t>(picture.pixels()));
     kernel.make_room(1);
     float one[kBlock];
     float gain[kBlock];
     std::fill(one, one + kBlock, 1.0f);
     std::fill(gain, gain + kBlock, kernel.gain());
-
-    const auto filter_ones = [&](bool normalised, auto&& finish) {
-        team.run(picture.parts, [&](int part, int) {
-            kernel.clear_part(part);
-            for_blocks(picture, part, [&](int64_t block, int count) {
-                kernel.splat(block, count, normalised ? kernel.norm.data() + block : one, one);
-            });
-        });
-        filter({&kernel}, picture.parts, team);
-        team.run(picture.parts, [&](int part, int) {
-            for_blocks(picture, part, [&](int64_t block, int count) {
-                float filtered[kBlock];
-                kernel.slice(block, count, gain, false, filtered);
-                for (int p = 0; p < count; ++p) finish(static_cast<size_t>(block + p), filtered[p]);
-            });
-        });
-    };
-
-    filter_ones(false, [&](size_t i, float sum) {
-        kernel.norm[i] = normalization == kSymmetric ? 1.0f / std::sqrt(sum + 1e-20f) : 1.0f / (sum + 1e-20f);
-        kernel.ones[i] = kernel.norm[i] * sum;
+    team.run(picture.parts, [&](int part, int) {
+        kernel.clear_part(part);
+        for_blocks(picture, part, [&](int64_t block, int count) { kernel.splat(block, count, one, one); });
     });
-    if (normalization == kSymmetric) {
-        filter_ones(true, [&](size_t i, float sum) { kernel.ones[i] = kernel.norm[i] * sum; });
-    }
+    filter({&kernel}, picture.parts, team);
+    team.run(picture.parts, [&](int part, int) {
+        for_blocks(picture, part, [&](int64_t block, int count) {
+            float* norm = kernel.norm.data() + block;
+            kernel.slice(block, count, gain, false, norm);
+            for (int p = 0; p < count; ++p) {
+                const double sum = double{norm[p]} + 1e-20;
+                norm[p] = static_cast<float>(1.0 / (normalization == kSymmetric ? std::sqrt(sum) : sum));
+            }
+        });
+    });
     kernel.normalization = normalization;
 }
 
@@ -224,8 +211,9 @@ class DenseCrf {
     }
 
     // Labels in groups: each active label is one; if there is a rest, whose probability is at most `clip` everywhere, it
-    // is the last. The marginals of a pixel sum to 1, so the last group's values are never filtered: its message is what
-    // the other groups' messages leave of the filtered ones.
+    // is the last. Only how a group's field differs from that of group 0 matters to the softmax, and the filters are
+    // linear, so what goes through them are differences of marginals: one channel less, and where two labels are even,
+    // where rounding would grow from iteration to iteration, small numbers.
     void begin(const float* probabilities, const int32_t* active, int32_t active_count, const int32_t* rest,
                int32_t rest_count, const int16_t* pinned, float clip, float appearance_weight, float smoothness_weight,
                float* out) {
@@ -306,36 +294,27 @@ class DenseCrf {
         const int channels = groups_ - 1;
         const int width = slot_width(channels);
         const float* unary = unary_.data() + block;
-        const F4 rest_unary = all(rest_unary_);
         messages = messages && !used_.empty();
 
-        // What the filters answer to 1 everywhere, and after the loop below to the last group.
-        float left[kBlock] = {};
         for (size_t which = 0; messages && which < used_.size(); ++which) {
             const Kernel& kernel = *used_[which];
             const float gain = weights_[which] * kernel.gain();
             float scale[kBlock];
-            for (int p = 0; p < count; ++p) {
-                scale[p] = gain * kernel.norm[static_cast<size_t>(block + p)];
-                left[p] += weights_[which] * kernel.ones[static_cast<size_t>(block + p)];
-            }
+            for (int p = 0; p < count; ++p) scale[p] = gain * kernel.norm[static_cast<size_t>(block + p)];
             kernel.slice(block, count, scale, which > 0, message);
         }
         for (int p = 0; p < kBlock; p += 4) {
-            F4 remaining = load(left + p);
+            store(planes + p, load(unary + p));
             for (int first = 0; first < channels; first += 4) {
                 F4 m[4] = {all(0.0f), all(0.0f), all(0.0f), all(0.0f)};
                 if (messages) read_quad(message, width, p, first, m);
                 const int here = std::min(4, channels - first);
                 for (int c = 0; c < here; ++c) {
-                    const size_t group = static_cast<size_t>(first + c);
-                    store(planes + group * kBlock + p, load(unary + group * plane_ + p) + m[c]);
-                    remaining = remaining - m[c];
+                    const size_t group = static_cast<size_t>(first + c + 1);
+                    const F4 own = group < active_.size() ? load(unary + group * plane_ + p) : all(rest_unary_);
+                    store(planes + group * kBlock + p, own + m[c]);
                 }
             }
-            const size_t last = static_cast<size_t>(channels);
-            const F4 own = rest_.empty() ? load(unary + last * plane_ + p) : rest_unary;
-            store(planes + last * kBlock + p, own + remaining * all(1.0f / spread_));
         }
     }
 
@@ -390,10 +369,15 @@ class DenseCrf {
         const int channels = groups_ - 1;
         const int width = slot_width(channels);
         for (int p = 0; p < kBlock; p += 4) {
+            const F4 reference = load(planes + p);
             for (int first = 0; first < channels; first += 4) {
-                F4 m[4];
-                for (int c = 0; c < 4; ++c)
-                    m[c] = first + c < channels ? load(planes + static_cast<size_t>(first + c) * kBlock + p) : all(0.0f);
+                F4 m[4] = {all(0.0f), all(0.0f), all(0.0f), all(0.0f)};
+                const int here = std::min(4, channels - first);
+                for (int c = 0; c < here; ++c) {
+                    const size_t group = static_cast<size_t>(first + c + 1);
+                    const F4 q = load(planes + group * kBlock + p);
+                    m[c] = (group < active_.size() ? q : q * all(1.0f / spread_)) - reference;
+                }
                 float* to = value + static_cast<size_t>(p) * static_cast<size_t>(width) + first;
                 if (width == 1) {
                     store(to, m[0]);
@@ -424,7 +408,7 @@ class DenseCrf {
     std::vector<float> weights_;
     std::vector<int32_t> active_, rest_;
     int groups_ = 0;
-    float spread_ = 1;      // labels in the last group
+    float spread_ = 1;      // labels in the rest
     float rest_unary_ = 0;  // of the rest together
     const int16_t* pinned_ = nullptr;
     Buffer<float> unary_;  // [active label][pixel], planes padded to whole blocks
