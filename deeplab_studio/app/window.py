@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -79,7 +79,7 @@ class MainWindow(QMainWindow):
         self.models.loadingChanged.connect(lambda _loading: self._update_empty_state())
         self._restore()
         self._update_enabled()
-        QTimer.singleShot(0, self.models.load_last)
+        self.canvas.viewport().installEventFilter(self)
 
     # What the command line, a dialog or a drop asks for
 
@@ -279,12 +279,19 @@ class MainWindow(QMainWindow):
         self._show_recent()
         self._update_empty_state()
         self._on_scores()
-        QTimer.singleShot(0, self._load_presets)
 
-    def _load_presets(self) -> None:
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Do what the first picture of the window need not wait for, once it is on screen."""
+        if event.type() == QEvent.Type.Paint:
+            watched.removeEventFilter(self)
+            QTimer.singleShot(0, self._after_first_paint)
+        return super().eventFilter(watched, event)
+
+    def _after_first_paint(self) -> None:
         from deeplab_studio.crf.presets import PRESETS
 
         self.crf_panel.set_presets(PRESETS)
+        self.models.load_last()
 
     # What the session tells
 
