@@ -27,6 +27,7 @@ namespace {
 
 constexpr int32_t kAbi = 1;
 constexpr int64_t kPixelsWorthAPart = 4096;
+constexpr size_t kNearBytes = 1 << 20;  // values up to here are expected in a core's own caches
 enum Status : int32_t { kDone = 0, kWasCancelled = 1, kNoMemory = 2, kSigmaTooSmall = 3, kMisuse = 4 };
 enum Normalization : int32_t { kSymmetric = 0, kAfter = 1 };
 
@@ -59,29 +60,29 @@ struct Kernel {
     }
 
     void slice(int64_t pixel, int count, const float* scale, bool add, float* message) const {
-        each_run([&](auto vector, auto corners, int first) {
+        each_run([&](auto vector, auto corners, auto far, int first) {
             using V = decltype(vector);
             constexpr int K = decltype(corners)::value;
             const size_t at = static_cast<size_t>(pixel) * K;
-            slice_block<V, K>(lattice.corner.data() + at, lattice.weight.data() + at, values.data() + first,
+            slice_block<V, K, decltype(far)::value>(lattice.corner.data() + at, lattice.weight.data() + at, values.data() + first,
                               static_cast<size_t>(width), scale, count, add, message + first);
         });
     }
 
     void splat(int64_t pixel, int count, const float* scale, const float* value) {
-        each_run([&](auto vector, auto corners, int first) {
+        each_run([&](auto vector, auto corners, auto far, int first) {
             using V = decltype(vector);
             constexpr int K = decltype(corners)::value;
             const size_t at = static_cast<size_t>(pixel) * K;
-            splat_block<V, K>(lattice.corner.data() + at, lattice.weight.data() + at, gathered.data() + first,
+            splat_block<V, K, decltype(far)::value>(lattice.corner.data() + at, lattice.weight.data() + at, gathered.data() + first,
                               static_cast<size_t>(width), scale, count, value + first);
         });
     }
 
     void blur(int axis, size_t piece) {
-        for_channels(width, [&](auto vector, int first) {
-            blur_piece<decltype(vector)>(lattice.pieces[static_cast<size_t>(axis)][piece], values.data() + first,
-                                         static_cast<size_t>(width));
+        each_run([&](auto vector, auto, auto far, int first) {
+            blur_piece<decltype(vector), decltype(far)::value>(lattice.pieces[static_cast<size_t>(axis)][piece],
+                                                               values.data() + first, static_cast<size_t>(width));
         });
     }
 
@@ -96,13 +97,22 @@ struct Kernel {
     }
 
   private:
+    // Calls function(channels of a run, corners of a simplex, whether the values are far, first channel of the run).
     template <class Function>
     void each_run(Function&& function) const {
+        const bool far = values.size() * sizeof(float) > kNearBytes;
         for_channels(width, [&](auto vector, int first) {
+            const auto with_corners = [&](auto corners) {
+                if (far) {
+                    function(vector, corners, std::true_type(), first);
+                } else {
+                    function(vector, corners, std::false_type(), first);
+                }
+            };
             if (lattice.dimensions == 5) {
-                function(vector, std::integral_constant<int, 6>(), first);
+                with_corners(std::integral_constant<int, 6>());
             } else {
-                function(vector, std::integral_constant<int, 3>(), first);
+                with_corners(std::integral_constant<int, 3>());
             }
         });
     }

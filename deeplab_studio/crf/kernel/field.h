@@ -86,15 +86,21 @@ void for_channels(int width, Function&& function) {
     }
 }
 
+constexpr size_t kSlotsAhead = 12;
+
 // In place along chains: each slot gains half of what its two neighbours held before. Chains are a few slots long on
 // photographs, so their ends are no branch: a link of 0 or 1 stands between each slot and the one listed before it.
-template <class V>
+template <class V, bool kFar>
 void blur_piece(Lattice::Piece piece, float* values, size_t width) {
     static const float kLink[2] = {1.0f, 0.0f};
     V previous = V::zero();
     float* at = values + static_cast<size_t>(~piece.slots[0]) * width;
     V current = V::read(at);
     for (size_t i = 1; i < piece.count; ++i) {
+        if (kFar) {
+            const int32_t coming = piece.slots[std::min(i + kSlotsAhead, piece.count - 1)];
+            prefetch(values + static_cast<size_t>(coming ^ (coming >> 31)) * width);
+        }
         const int32_t listed = piece.slots[i];
         const int32_t first = listed >> 31;  // all ones at the start of a chain
         float* next_at = values + static_cast<size_t>(listed ^ first) * width;
@@ -113,11 +119,20 @@ void blur_piece(Lattice::Piece piece, float* values, size_t width) {
     current.write(at);
 }
 
+// Where the values do not fit the caches, the slots of a pixel some steps on are asked for now.
+constexpr int kPixelsAhead = 8;
+
+template <int K>
+void fetch_ahead(const int32_t* corner, const float* values, size_t width) {
+    for (int k = 0; k < K; ++k) prefetch(values + static_cast<size_t>(corner[kPixelsAhead * K + k]) * width);
+}
+
 // message[p] (+)= scale[p] * sum of the slots around pixel p.
-template <class V, int K>
+template <class V, int K, bool kFar>
 void slice_block(const int32_t* corner, const float* weight, const float* values, size_t width, const float* scale,
                  int count, bool add, float* message) {
     for (int p = 0; p < count; ++p, corner += K, weight += K) {
+        if (kFar) fetch_ahead<K>(corner, values, width);
         V sum = V::zero();
         for (int k = 0; k < K; ++k) sum.add_scaled(V::read(values + static_cast<size_t>(corner[k]) * width), weight[k]);
         sum.scale(scale[p]);
@@ -128,10 +143,11 @@ void slice_block(const int32_t* corner, const float* weight, const float* values
 }
 
 // The slots around pixel p gain scale[p] * value[p], each by its weight.
-template <class V, int K>
+template <class V, int K, bool kFar>
 void splat_block(const int32_t* corner, const float* weight, float* values, size_t width, const float* scale, int count,
                  const float* value) {
     for (int p = 0; p < count; ++p, corner += K, weight += K) {
+        if (kFar) fetch_ahead<K>(corner, values, width);
         V scaled = V::read(value + static_cast<size_t>(p) * width);
         scaled.scale(scale[p]);
         for (int k = 0; k < K; ++k) {

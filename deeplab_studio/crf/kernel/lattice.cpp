@@ -403,8 +403,10 @@ void build(Lattice& lattice, const Picture& picture, float position_sigma, float
     const size_t parts = static_cast<size_t>(picture.parts);
 
     lattice.dimensions = D;
-    lattice.corner.resize(static_cast<size_t>(picture.pixels()) * K);
-    lattice.weight.resize(static_cast<size_t>(picture.pixels()) * K);
+    const size_t corners = static_cast<size_t>(picture.pixels()) * K;
+    lattice.corner.resize(corners + Lattice::kPadding);
+    std::fill_n(lattice.corner.data() + corners, Lattice::kPadding, 0);
+    lattice.weight.resize(corners);
     std::vector<std::vector<uint64_t>> keys(parts);
     team.run(picture.parts, [&](int part, int worker) {
         keys[static_cast<size_t>(part)] = embed_part(picture, part, features, packing, lattice, worker, stop);

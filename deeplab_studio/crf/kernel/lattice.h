@@ -72,6 +72,8 @@ struct Lattice {
         size_t count;
     };
 
+    static constexpr size_t kPadding = 64;  // corners after the last pixel's, for reading ahead
+
     int dimensions = 0;
     int64_t slots = 0;
     std::vector<int64_t> part_slot;  // first slot of each part, and the end

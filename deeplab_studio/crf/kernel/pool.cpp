@@ -45,13 +45,14 @@ void Pool::run(int threads, int count, Task task, void* context) {
     }
 
     finish_claimed(generation, 0);
-    for (int spins = 0; finished_.load(std::memory_order_acquire) < count; ++spins) {
-        if (spins < kSpins) {
-            pause();
-        } else {
-            std::this_thread::yield();
-        }
+    for (int spins = 0; spins < kSpins; ++spins) {
+        if (finished_.load(std::memory_order_acquire) == count) return;
+        pause();
     }
+    std::unique_lock<std::mutex> lock(sleep_);
+    waiting_.store(true);
+    done_.wait(lock, [&] { return finished_.load() == count; });
+    waiting_.store(false);
 }
 
 bool Pool::claim(uint32_t generation, int* task) {
@@ -71,7 +72,11 @@ void Pool::finish_claimed(uint32_t generation, int worker) {
     while (claim(generation, &task)) {
         // A claimed task keeps `run` from returning, so these are still the ones of this generation.
         task_.load(std::memory_order_relaxed)(context_.load(std::memory_order_relaxed), task, worker);
-        finished_.fetch_add(1, std::memory_order_release);
+        finished_.fetch_add(1);
+        if (waiting_.load()) {
+            const std::lock_guard<std::mutex> lock(sleep_);
+            done_.notify_one();
+        }
     }
 }
 

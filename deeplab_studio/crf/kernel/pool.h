@@ -30,8 +30,9 @@ class Pool {
 
     std::mutex turn_;  // who may give out work
     std::mutex sleep_;
-    std::condition_variable wake_;
-    std::atomic<int> sleeping_{0};
+    std::condition_variable wake_, done_;
+    std::atomic<int> sleeping_{0};       // workers that wait on wake_
+    std::atomic<bool> waiting_{false};  // whether `run` waits on done_
     int workers_ = 0;
 
     // Generation, next task and number of tasks in one word: a thread that comes late to a job that is over finds
