@@ -69,6 +69,7 @@ MENUS = (
     QT_TRANSLATE_NOOP("Actions", "&Image"),
     QT_TRANSLATE_NOOP("Actions", "&Tools"),
     QT_TRANSLATE_NOOP("Actions", "&Model"),
+    QT_TRANSLATE_NOOP("Actions", "&CRF"),
     QT_TRANSLATE_NOOP("Actions", "&View"),
     QT_TRANSLATE_NOOP("Actions", "&Help"),
 )
@@ -267,15 +268,6 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "auto_predict", QT_TRANSLATE_NOOP("Actions", "Predict new images by &itself"), "&Model", (), checkable=True
     ),
     ActionSpec(
-        "crf",
-        QT_TRANSLATE_NOOP("Actions", "Refine with the &CRF"),
-        "&Model",
-        ("C",),
-        "crf",
-        QT_TRANSLATE_NOOP("Actions", "Sharpen the prediction along the edges of the photo"),
-        checkable=True,
-    ),
-    ActionSpec(
         "cancel", QT_TRANSLATE_NOOP("Actions", "&Stop the current work"), "&Model", ("Ctrl+.",), "stop", needs="busy"
     ),
     ActionSpec(
@@ -294,6 +286,61 @@ ACTIONS: tuple[ActionSpec, ...] = (
         (),
         "get-models",
         QT_TRANSLATE_NOOP("Actions", "See which models can be downloaded"),
+    ),
+    ActionSpec(
+        "crf",
+        QT_TRANSLATE_NOOP("Actions", "Refine with the &CRF"),
+        "&CRF",
+        ("C",),
+        "crf",
+        QT_TRANSLATE_NOOP("Actions", "Sharpen the prediction along the edges of the photo"),
+        checkable=True,
+    ),
+    ActionSpec(
+        "stages",
+        QT_TRANSLATE_NOOP("Actions", "Show the &stages"),
+        "&CRF",
+        ("G",),
+        "stages",
+        QT_TRANSLATE_NOOP("Actions", "Show how the class map comes about, step by step, in a strip under the picture"),
+        checkable=True,
+        toolbar=True,
+        gap=True,
+    ),
+    ActionSpec(
+        "stage_previous", QT_TRANSLATE_NOOP("Actions", "&Previous stage"), "&CRF", (",",), "previous", needs="stages"
+    ),
+    ActionSpec("stage_next", QT_TRANSLATE_NOOP("Actions", "&Next stage"), "&CRF", (".",), "next", needs="stages"),
+    *(
+        ActionSpec(
+            f"stage_{view}",
+            text,
+            "&CRF",
+            (),
+            icon,
+            needs="stages",
+            checkable=True,
+            group="stage",
+            gap=view == "classes",
+        )
+        for view, text, icon in (
+            ("classes", QT_TRANSLATE_NOOP("Actions", "C&lasses of the stage"), "labels"),
+            ("probability", QT_TRANSLATE_NOOP("Actions", "Pro&bability of one class"), "probability"),
+            ("entropy", QT_TRANSLATE_NOOP("Actions", "&Uncertainty"), "uncertainty"),
+            ("changes", QT_TRANSLATE_NOOP("Actions", "C&hanges by the CRF"), "changes"),
+        )
+    ),
+    ActionSpec(
+        "kernel",
+        QT_TRANSLATE_NOOP("Actions", "&Kernel at the cursor"),
+        "&CRF",
+        ("W",),
+        "kernel",
+        QT_TRANSLATE_NOOP(
+            "Actions", "Show how much all other pixels pull the one under the cursor towards their class"
+        ),
+        "image",
+        checkable=True,
     ),
     ActionSpec(
         "zoom_fit",

@@ -33,7 +33,7 @@ class Refined:
     settings : CrfSettings
         What it was made with.
     exact : bool
-        Whether it was computed at the photo's own size.
+        Whether it is the result itself and not a preview of it.
     milliseconds : float
     """
 
@@ -153,15 +153,16 @@ class Refinement(QObject):
             params = settings.on_photo(*shape)
             evidence = decided.evidence if settings.on else None
             trace: Trace | None = None
-            if only_trace or (self.tracing and not (exact and refiner.has_preview)):
-                result, trace = refiner.trace(params, evidence, cancel=job.token)
+            preview = refiner.reduces if only_trace else not exact
+            if only_trace or (self.tracing and not (exact and refiner.reduces)):
+                result, trace = refiner.trace(params, evidence, preview=preview, cancel=job.token)
             elif settings.on:
-                result = refiner.refine(params, evidence, preview=not exact, cancel=job.token)
+                result = refiner.refine(params, evidence, preview=preview, cancel=job.token)
             if not settings.on and not only_trace:
                 result = scores.class_map()
             milliseconds = (time.perf_counter() - start) * 1000
             labels = mapping.to_target[result]
-            return Refined(document.item.id, labels, settings, result.shape == shape, milliseconds), trace
+            return Refined(document.item.id, labels, settings, exact or not refiner.has_preview, milliseconds), trace
 
         def done(outcome: tuple[Refined, Trace | None]) -> None:
             refined, trace = outcome

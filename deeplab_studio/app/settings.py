@@ -125,6 +125,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("view/outlines", False, "bool", QT_TRANSLATE_NOOP("Settings", "Outlines instead of fill")),
     Setting("view/pins", False, "bool", QT_TRANSLATE_NOOP("Settings", "Show pinned pixels")),
     Setting("view/keep_zoom", True, "bool", QT_TRANSLATE_NOOP("Settings", "Keep zoom and place at the next image")),
+    Setting("view/stages", True, "bool", QT_TRANSLATE_NOOP("Settings", "Show the stages under the picture")),
     Setting("tools/brush_size", 30, "int", QT_TRANSLATE_NOOP("Settings", "Brush size (px)"), low=1, high=2000),
     Setting("tools/brush_shape", "round", "choice", QT_TRANSLATE_NOOP("Settings", "Brush shape"), ("round", "square")),
     Setting("model/current", "", "text", QT_TRANSLATE_NOOP("Settings", "Model")),

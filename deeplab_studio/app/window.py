@@ -28,10 +28,12 @@ from deeplab_studio.app.panels.empty_state import EmptyState
 from deeplab_studio.app.panels.file_model import ItemRow
 from deeplab_studio.app.panels.files import FilesPanel
 from deeplab_studio.app.panels.model_bar import ModelBar
+from deeplab_studio.app.panels.stages import StagesPanel
 from deeplab_studio.app.panels.status import StatusArea
 from deeplab_studio.app.panels.view import ViewPanel
 from deeplab_studio.app.readout import Readout
 from deeplab_studio.app.session import Session
+from deeplab_studio.app.stage_view import StageView
 from deeplab_studio.app.thumbnails import Thumbnails
 from deeplab_studio.app.toolbox import Toolbox
 from deeplab_studio.app.view_state import ViewState
@@ -76,6 +78,7 @@ class MainWindow(QMainWindow):
         self._lay_out()
         self._connect_session()
         self._connect_panels()
+        self.stages.stripShown.connect(lambda _shown: self._update_enabled())
         self.models.loadingChanged.connect(lambda _loading: self._update_empty_state())
         self._restore()
         self._update_enabled()
@@ -110,12 +113,16 @@ class MainWindow(QMainWindow):
         self.classes_panel = ClassesPanel()
         self.crf_panel = CrfPanel()
         self.view_panel = ViewPanel()
+        self.stages_panel = StagesPanel()
         self.model_bar = ModelBar()
         self.status_area = StatusArea()
         self.thumbnails = Thumbnails(round(self.files_panel.thumbnail_size().width() * self.devicePixelRatioF()), self)
         self.readout = Readout(self.session, self.canvas, self.status_area, self)
         self._shares_timer = QTimer(self, singleShot=True, interval=SHARES_AFTER_MS)
         self.toolbox = Toolbox(self.canvas, self.session, self.settings, self)
+        self.stages = StageView(
+            self.session, self.canvas, self.stages_panel, self.crf_panel, self.classes_panel, self.settings, self
+        )
         self.view = ViewState(self.canvas, self.view_panel, self.settings, self.theme, self)
 
     def _lay_out(self) -> None:
@@ -142,7 +149,12 @@ class MainWindow(QMainWindow):
         view = self._dock("view", self.tr("View"), _scrolled(self.view_panel), left)
         classes = self._dock("classes", self.tr("Classes"), self.classes_panel, right)
         crf = self._dock("crf", self.tr("Dense CRF"), _scrolled(self.crf_panel), right)
-        docks = [files, view, classes, crf]
+        bottom = Qt.DockWidgetArea.BottomDockWidgetArea
+        stages = self._dock("stages", self.tr("Stages"), self.stages_panel, bottom)
+        self.setCorner(Qt.Corner.BottomLeftCorner, left)
+        self.setCorner(Qt.Corner.BottomRightCorner, right)
+        self.stages.attach(stages, self.actions_)
+        docks = [files, view, classes, crf, stages]
         self.resizeDocks([files, classes], [260, 290], Qt.Orientation.Horizontal)
         self.resizeDocks([files, view], [560, 260], Qt.Orientation.Vertical)
         self.resizeDocks([classes, crf], [430, 390], Qt.Orientation.Vertical)
@@ -202,6 +214,7 @@ class MainWindow(QMainWindow):
         tools, themes = ("pan", "brush", "eraser", "picker"), ("system", "light", "dark")
         callbacks |= {f"tool_{name}": partial(self._use_tool, f"tool_{name}") for name in tools}
         callbacks |= {f"theme_{name}": partial(self._use_theme, name) for name in themes}
+        callbacks |= self.stages.callbacks()
         callbacks |= {f"class_{digit}": partial(self._choose_class, digit) for digit in range(10)}
         return callbacks
 
@@ -433,6 +446,7 @@ class MainWindow(QMainWindow):
         self.settings.save_window_state(self.saveGeometry(), self.saveState())
         self.readout.close()
         self.thumbnails.close()
+        self.stages.close()
         self.session.close()
         self.settings.sync()
         super().closeEvent(event)
@@ -536,6 +550,7 @@ class MainWindow(QMainWindow):
                 "redo": document is not None and document.history.redo_name is not None,
                 "pins": document is not None and bool(document.class_map.pinned.any()),
                 "model": session.predictions.model is not None,
+                "stages": self.stages.visible,
                 "busy": session.predictions.lane.busy or session.refinement.lane.busy,
             }
         )

@@ -21,7 +21,13 @@ ACTIVE_PROBABILITY = 1e-3
 marginals and in every label, at a fraction of the time."""
 
 PREVIEW_PIXELS = 400_000
-"""Photos up to this size are refined exactly even while a slider moves; larger ones at about this size."""
+"""While a slider moves, larger photos are refined at about this size."""
+
+PREVIEW_WORK = 2_000_000
+"""Pixels times classes that a slider may wait for; the time of an iteration is about linear in both."""
+
+PREVIEW_PROBABILITY = 0.05
+"""A class that gets above this somewhere is part of every preview."""
 
 
 class Refiner:
@@ -29,26 +35,45 @@ class Refiner:
 
     Probabilities and lattices are kept: new weights cost only the mean-field iterations, a new sigma one lattice.
 
+    What takes too long for a slider has a preview: with the most probable classes only, and, on large photos, at a
+    reduced size.
+
     Parameters
     ----------
     image : (H, W, 3) uint8 array
     scores : Scores
         Of that image.
     preview_pixels : int
-        Size of the preview; photos that are not larger have none.
+        Size of the preview; photos that are not larger are never reduced.
+    preview_work : int
+        Pixels times classes of the preview, about.
     """
 
-    def __init__(self, image: npt.NDArray[np.uint8], scores: Scores, preview_pixels: int = PREVIEW_PIXELS) -> None:
+    def __init__(
+        self,
+        image: npt.NDArray[np.uint8],
+        scores: Scores,
+        preview_pixels: int = PREVIEW_PIXELS,
+        preview_work: int = PREVIEW_WORK,
+    ) -> None:
         self.scores = scores
         self._image = image
         height, width = image.shape[:2]
+        self._classes = scores.active_classes(ACTIVE_PROBABILITY)
         self._preview_scale: float = min(1.0, (preview_pixels / (height * width)) ** 0.5)
+        pixels = height * width * self._preview_scale**2
+        self._preview_classes = self._likeliest(round(preview_work / pixels))
         self._stages: dict[bool, _Stage] = {}
 
     @property
-    def has_preview(self) -> bool:
-        """Whether the photo is so large that the preview differs from the exact result."""
+    def reduces(self) -> bool:
+        """Whether the preview is smaller than the photo."""
         return self._preview_scale < 1.0
+
+    @property
+    def has_preview(self) -> bool:
+        """Whether the preview may differ from the exact result."""
+        return self.reduces or self._preview_classes != self._classes
 
     def refine(
         self,
@@ -68,7 +93,8 @@ class Refiner:
         evidence : (H, W) int16 array, optional
             The model's class id of pixels a person has decided, -1 elsewhere.
         preview : bool
-            At reduced size if `has_preview`: the spatial sigmas shrink along, so that it looks like the exact result.
+            The preview, if there is one. At a reduced size the spatial sigmas shrink along, so that it looks like the
+            exact result.
         cancel : CancelToken, optional
         on_iteration : callable, optional
             See `DenseCRF.infer`.
@@ -89,9 +115,10 @@ class Refiner:
         params: CrfParams,
         evidence: npt.NDArray[np.int16] | None = None,
         *,
+        preview: bool = False,
         cancel: CancelToken | None = None,
     ) -> tuple[npt.NDArray[np.uint8], Trace]:
-        """As `refine`, at the preview's size if there is one, with everything that happened on the way.
+        """As `refine`, with everything that happened on the way.
 
         Returns
         -------
@@ -100,9 +127,9 @@ class Refiner:
         """
         from deeplab_studio.engine.stages import Recorder
 
-        stage = self._stage(self.has_preview, self._fitted(evidence, self.has_preview))
+        stage = self._stage(preview, self._fitted(evidence, preview))
         recorder = Recorder(self.scores, stage.classes, stage.probabilities, int(params.iterations))
-        _, marginals = self._infer(params, evidence, True, cancel, recorder.add)
+        stage, marginals = self._infer(params, evidence, preview, cancel, recorder.add)
         return stage.labels_of(marginals), recorder.trace()
 
     def _infer(
@@ -113,52 +140,64 @@ class Refiner:
         cancel: CancelToken | None,
         on_iteration: Callable[[int, npt.NDArray[np.float32]], None] | None,
     ) -> tuple[_Stage, npt.NDArray[np.float32]]:
-        reduced = preview and self.has_preview
-        evidence = self._fitted(evidence, reduced)
-        stage = self._stage(reduced, evidence)
+        evidence = self._fitted(evidence, preview)
+        stage = self._stage(preview, evidence)
         pinned = stage.channels_of(evidence)
-        if reduced:
+        if preview and self.reduces:
             params = params.scaled(self._preview_scale)
         if cancel is not None:
             cancel.raise_if_cancelled()
         return stage, stage.crf.infer(stage.probabilities, params, pinned, cancel=cancel, on_iteration=on_iteration)
 
-    def _size(self, reduced: bool) -> tuple[int, int]:
+    def _likeliest(self, count: int) -> list[int]:
+        """The classes of a preview: as many as `count` allows, but never without one that is probable somewhere."""
+        threshold = ACTIVE_PROBABILITY
+        chosen = self._classes
+        while len(chosen) > count and threshold < PREVIEW_PROBABILITY:
+            threshold = min(1.5 * threshold, PREVIEW_PROBABILITY)
+            chosen = self.scores.active_classes(threshold)
+        return chosen
+
+    def _size(self, preview: bool) -> tuple[int, int]:
         height, width = self._image.shape[:2]
-        scale = self._preview_scale if reduced else 1.0
+        scale = self._preview_scale if preview else 1.0
         return max(1, round(height * scale)), max(1, round(width * scale))
 
-    def _fitted(self, evidence: npt.NDArray[np.int16] | None, reduced: bool) -> npt.NDArray[np.int16] | None:
-        size = self._size(reduced)
+    def _fitted(self, evidence: npt.NDArray[np.int16] | None, preview: bool) -> npt.NDArray[np.int16] | None:
+        size = self._size(preview)
         if evidence is None or evidence.shape == size:
             return evidence
         import cv2
 
         return np.asarray(cv2.resize(evidence, size[::-1], interpolation=cv2.INTER_NEAREST), np.int16)
 
-    def _stage(self, reduced: bool, evidence: npt.NDArray[np.int16] | None) -> _Stage:
-        classes = set(self.scores.active_classes(ACTIVE_PROBABILITY))
+    def _stage(self, preview: bool, evidence: npt.NDArray[np.int16] | None) -> _Stage:
+        classes = set(self._preview_classes if preview else self._classes)
         if evidence is not None:
             decided = np.zeros(257, np.bool_)  # the last entry answers for -1
             decided[evidence] = True
             classes.update(int(class_id) for class_id in np.flatnonzero(decided[:-1]))
         wanted = sorted(classes)
-        stage = self._stages.get(reduced)
-        if stage is None or stage.classes != wanted:
-            crf = stage.crf if stage is not None else None
-            self._stages[reduced] = stage = self._build(reduced, wanted, crf)
-        return stage
+        size = self._size(preview)
+        alike = next((stage for stage in self._stages.values() if stage.classes == wanted and stage.size == size), None)
+        if alike is None:
+            alike = _Stage(self._crf(size), wanted, self.scores.probabilities(size, wanted))
+        self._stages[preview] = alike
+        return alike
 
-    def _build(self, reduced: bool, classes: list[int], crf: DenseCRF | None) -> _Stage:
+    def _crf(self, size: tuple[int, int]) -> DenseCRF:
+        """The CRF of the photo at this size, with the lattices it has: they do not depend on the classes."""
+        for stage in self._stages.values():
+            if stage.size == size:
+                return stage.crf
         import cv2
 
         from deeplab_studio.crf import DenseCRF
 
         image = self._image
-        size = self._size(reduced)
-        if crf is None and reduced:
+        if image.shape[:2] != size:
             image = np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
-        return _Stage(crf or DenseCRF(image), classes, self.scores.probabilities(size, classes))
+        return DenseCRF(image)
 
 
 class _Stage:
@@ -166,6 +205,7 @@ class _Stage:
 
     def __init__(self, crf: DenseCRF, classes: list[int], probabilities: npt.NDArray[np.float32]) -> None:
         self.crf = crf
+        self.size = (crf.height, crf.width)
         self.classes = classes
         self.probabilities = probabilities
         self._class_ids = np.array(classes, np.uint8)

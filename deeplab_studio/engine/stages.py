@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -30,6 +31,9 @@ KERNEL_PIXELS = 250_000
 _Value = TypeVar("_Value", bound=np.generic)
 
 _TINY = np.float32(1e-12)
+
+_NOTHING = np.float32(-12)
+"""An exponent as good as minus infinity: further down lie numbers next to zero, which processors are slow at."""
 
 StageName = Literal["photo", "coarse", "upsampled", "iteration", "result"]
 
@@ -78,10 +82,10 @@ class Trace:
         height, width = self.marginals[0].shape[1:]
         return height, width
 
-    @property
+    @cached_property
     def entropy_range(self) -> float:
-        """Entropy in bits of a pixel that knows nothing about the classes that took part; at least 1."""
-        return max(1.0, math.log2(len(self.classes)))
+        """The highest entropy, in bits, of a pixel before the CRF: rounded up to half bits, at least 1."""
+        return max(1.0, math.ceil(2 * float(self.entropy(UPSAMPLED).max())) / 2)
 
     def class_map(self, stage: Stage) -> Bytes:
         """The most probable class of every pixel, (h, w) uint8 of the model's class ids."""
@@ -106,14 +110,10 @@ class Trace:
             return self._on_photo(entropy_of(_softmax(self.scores.logits)))
         return entropy_of(self._channels(stage))
 
-    def thumbnail(self, stage: Stage, longest: int) -> Bytes:
-        """The class map at a reduced size, (h', w') uint8 of the model's class ids, no side longer than `longest`."""
+    def thinned(self, longest: int) -> Trace:
+        """The same seen at fewer pixels: no side of its pictures is longer than `longest`."""
         step = -(-max(self.size) // longest)
-        if stage.name == "coarse":
-            return np.ascontiguousarray(self.class_map(stage)[::step, ::step])
-        ids = np.array(self.classes, np.uint8)
-        labels: Bytes = ids[self._channels(stage)[:, ::step, ::step].argmax(axis=0)]
-        return labels
+        return replace(self, marginals=tuple(marginals[:, ::step, ::step] for marginals in self.marginals))
 
     def _channels(self, stage: Stage) -> Floats:
         if stage.name == "photo":
@@ -278,7 +278,7 @@ class AppearanceKernel:
         exponent: Floats = np.zeros(self._planes[0].shape, np.float32)
         for plane, level in zip(self._planes, self._image[y, x].tolist(), strict=True):
             table = -((levels - level) ** 2) / np.float32(2 * params.appearance_colour_sigma**2)
-            exponent += cv2.LUT(plane, table)
+            exponent += cv2.LUT(plane, np.maximum(table, _NOTHING))
         height, width = self._planes[0].shape
         sigma = params.appearance_position_sigma
         weights = np.asarray(cv2.exp(exponent), np.float32)
@@ -291,7 +291,7 @@ class AppearanceKernel:
     def _nearness(place: int, length: int, whole: int, sigma: float) -> Floats:
         """The factor of one axis for each of `length` rows or columns that stand for `whole`."""
         distance = (np.arange(length) + 0.5) * whole / length - 0.5 - place
-        nearness: Floats = np.exp(-(distance**2) / (2 * sigma**2)).astype(np.float32)
+        nearness: Floats = np.exp(np.maximum(-(distance**2) / (2 * sigma**2), 2 * _NOTHING)).astype(np.float32)
         return nearness
 
 

@@ -97,12 +97,13 @@ def test_the_photo_has_no_probabilities(traced) -> None:
         traced[-1].class_map(PHOTO)
 
 
-def test_thumbnails_are_small_and_of_the_same_classes(traced) -> None:
+def test_thumbnails_show_the_same_at_fewer_pixels(traced) -> None:
     trace = traced[-1]
-    for stage in (COARSE, UPSAMPLED, Stage("iteration", 2)):
-        small = trace.thumbnail(stage, 16)
-        assert small.shape == (10, 15)
-        np.testing.assert_array_equal(small, trace.class_map(stage)[::4, ::4])
+    small = trace.thinned(16)
+    assert small.size == (10, 15)
+    for stage in (UPSAMPLED, Stage("iteration", 2), RESULT):
+        np.testing.assert_array_equal(small.class_map(stage), trace.class_map(stage)[::4, ::4])
+    assert small.class_map(COARSE).shape == (10, 15)
 
 
 def test_a_large_trace_keeps_fewer_pixels_and_the_same_values(monkeypatch, traced) -> None:
@@ -125,7 +126,7 @@ def test_decided_pixels_are_certain_from_the_first_iteration_on() -> None:
 
 def test_a_large_photo_is_traced_at_the_size_of_its_preview() -> None:
     refiner = Refiner(make_photo(), make_scores(), preview_pixels=600)
-    labels, trace = refiner.trace(CrfParams(iterations=2))
+    labels, trace = refiner.trace(CrfParams(iterations=2), preview=True)
     assert labels.shape == trace.size == (20, 30)
 
 
