@@ -24,11 +24,12 @@ join_extras = $(if $(1)$(EXTRAS),[$(1)$(if $(1),$(if $(EXTRAS),$(comma)))$(EXTRA
 stamp = $(VENV)/.installed-$(1)$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 install = $(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --editable ".$(call join_extras,$(1))"
 
-.PHONY: help run test lint typecheck format bench
+.PHONY: help run test develop lint typecheck format bench
 
 help:
 	@echo "make run        set everything up and open the program (ARGS=\"photo.jpg folder\")"
 	@echo "make test       set everything up and run the tests (ARGS=\"-k brush\")"
+	@echo "make develop    set up all tools of a developer, and nothing more"
 	@echo "make lint       check style; make format repairs it"
 	@echo "make typecheck  check types"
 	@echo "make bench      list the benchmarks; run one with ARGS=\"startup\""
@@ -39,6 +40,8 @@ run: $(call stamp,run)
 test: $(call stamp,test)
 	@QT_QPA_PLATFORM=offscreen $(PY) -c 'import sys; from deeplab_studio.app.preflight import check; sys.exit(check())'
 	QT_QPA_PLATFORM=offscreen $(PY) -m pytest -n auto --dist worksteal $(ARGS)
+
+develop: $(call stamp,dev)
 
 lint: $(call stamp,dev)
 	$(PY) -m ruff check .
