@@ -17,7 +17,7 @@ from deeplab_studio.core.resources import resource
 Caution = Literal["trained-on-val", "not-comparable"]
 Purpose = Literal["segmentation", "initialisation"]
 
-SUPPORTED_DIALECTS = frozenset({"torchvision", "tensorflow-zoo"})
+SUPPORTED_DIALECTS = frozenset({"deeplab-studio", "torchvision", "tensorflow-zoo"})
 """Dialects `load_checkpoint` reads, repeated here because asking it imports torch; a test holds them equal."""
 
 VOC_VAL = "VOC 2012 val"

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from deeplab_studio.checkpoints.errors import CheckpointError
+from deeplab_studio.checkpoints.native import looks_like_safetensors, read_safetensors
 from deeplab_studio.core.files import explain_os_error
 
 GET_AGAIN = "Download or copy it again."
@@ -46,7 +47,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Parameters
     ----------
     path : Path
-        A file saved by ``torch.save`` (zip or pre-1.6) or ``numpy.savez``.
+        A file saved by ``torch.save`` (zip or pre-1.6), ``numpy.savez`` or safetensors.
 
     Returns
     -------
@@ -67,6 +68,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise unreadable(path, error) from error
     if head.startswith(_LEGACY_TORCH):
         return _read_torch(path)
+    if looks_like_safetensors(head):
+        return _strip(read_safetensors(path))
     raise CheckpointError(_what_it_is(head), path=path, hint=_next_step(head))
 
 
@@ -86,7 +89,7 @@ def _what_it_is(head: bytes) -> str:
             return f"this is {name}, not a checkpoint this program reads"
     if head.startswith(b"\x80"):
         return "this is a Python pickle that torch did not write; it could hold program code and is not opened"
-    return "this is not a checkpoint: it was saved neither by torch nor by NumPy"
+    return "this is not a checkpoint: it was saved neither by torch nor by NumPy nor as safetensors"
 
 
 def _next_step(head: bytes) -> str:

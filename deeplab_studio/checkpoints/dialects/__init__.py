@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from deeplab_studio.checkpoints.dialects import tensorflow_zoo, torchvision
+from deeplab_studio.checkpoints.dialects import native, tensorflow_zoo, torchvision
 from deeplab_studio.checkpoints.dialects.base import Blueprint, Dialect
 
 __all__ = ["DIALECTS", "Blueprint", "Dialect"]
 
-DIALECTS: tuple[Dialect, ...] = (torchvision.DIALECT, tensorflow_zoo.DIALECT)
+DIALECTS: tuple[Dialect, ...] = (native.DIALECT, torchvision.DIALECT, tensorflow_zoo.DIALECT)
 """Asked in this order; their tell-tale keys do not overlap."""
