@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from deeplab_studio.app.jobs import Job, Lane
 
 if TYPE_CHECKING:
-    from deeplab_studio.app.document import Document
+    from deeplab_studio.app.document import CrfSettings, Document
     from deeplab_studio.core.errors import StudioError
     from deeplab_studio.core.project import Project
 
@@ -46,6 +46,7 @@ class Autosave(QObject):
     def __init__(self, disk: Lane, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._disk = disk
+        self._crf: tuple[Project, CrfSettings] | None = None
         self._rest = QTimer(self, singleShot=True, interval=REST_MS)
         self._at_latest = QTimer(self, singleShot=True)
         self._rest.timeout.connect(self.due)
@@ -58,20 +59,27 @@ class Autosave(QObject):
         if not self._at_latest.isActive():
             self._at_latest.start(AT_LATEST_MS)
 
-    def save(self, project: Project, documents: Iterable[Document]) -> None:
-        """Write those documents that changed, in the background."""
+    def save(self, project: Project, documents: Iterable[Document], crf: CrfSettings) -> None:
+        """Write those documents that changed, and what new images of the data set start with, in the background."""
         self._rest.stop()
         self._at_latest.stop()
         if project.read_only:
             return
-        for document in documents:
-            if document.unsaved:
-                self._save(project, document)
+        changed = [document for document in documents if document.unsaved]
+        for document in changed:
+            self._save(project, document)
+        # Settings alone are no reason to begin a project file: a person who only looks leaves nothing behind.
+        if (changed or project.is_on_disk) and self._crf != (project, crf):
+            self._crf = (project, crf)
+            values = crf.to_dict()
+            self._disk.submit(
+                "crf", lambda _job: project.save_setting("crf", values), None, self.failed.emit, priority=50
+            )
 
     def _save(self, project: Project, document: Document) -> None:
         # Copies: the person paints on while they are written.
         labels, pinned = document.class_map.labels.copy(), document.class_map.pinned.copy()
-        crf = {"on": document.crf.on, **document.crf.params.to_dict()}
+        crf = document.crf.to_dict()
         item_id = document.item.id
         document.unsaved = False
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deeplab_studio.core.classmap import ClassMap
 from deeplab_studio.core.history import History
@@ -34,6 +34,19 @@ class CrfSettings:
     def with_params(self, params: CrfParams) -> CrfSettings:
         """The same switch with other parameters."""
         return replace(self, params=params)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"on": self.on, **self.params.to_dict()}
+
+    @classmethod
+    def from_saved(cls, saved: Mapping[str, Any] | None) -> CrfSettings | None:
+        """The settings from `to_dict`'s output; None without any, or if they are of another release."""
+        try:
+            values = dict(saved or {})
+            return cls(bool(values.pop("on")), CrfParams.from_dict(values))
+        except (KeyError, TypeError, ValueError):
+            return None
 
 
 @dataclass(eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication
@@ -19,7 +19,6 @@ from deeplab_studio.core.images import load_image
 from deeplab_studio.core.labels import VOC_LABELS, LabelSet
 from deeplab_studio.core.project import Item, Project
 from deeplab_studio.core.voc import find_voc, read_mask, read_voc
-from deeplab_studio.crf.params import CrfParams
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,8 @@ class Opened:
         What could not be opened.
     notices : list of str
         What the person should know.
+    crf : CrfSettings or None
+        What images of the project start with, if it remembers that.
     """
 
     project: Project | None
@@ -50,6 +51,7 @@ class Opened:
     masks: dict[int, Path] = field(default_factory=dict)
     problems: list[StudioError] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    crf: CrfSettings | None = None
 
 
 def gather(paths: Sequence[Path], project: Project | None, visible: Sequence[Item], cancel: CancelToken) -> Opened:
@@ -72,6 +74,13 @@ def gather(paths: Sequence[Path], project: Project | None, visible: Sequence[Ite
     StudioError
         If the project cannot be opened.
     """
+    opened = _gather(paths, project, visible, cancel)
+    if opened.project is None or opened.project is project:
+        return opened
+    return replace(opened, crf=CrfSettings.from_saved(opened.project.setting("crf")))
+
+
+def _gather(paths: Sequence[Path], project: Project | None, visible: Sequence[Item], cancel: CancelToken) -> Opened:
     if len(paths) == 1 and paths[0].is_dir():
         return _gather_folder(paths[0], cancel)
     found = find_images(paths, cancel)
@@ -174,20 +183,10 @@ def load_document(
         mips=build_mips(image.pixels),
         class_map=class_map,
         history=History(class_map, history_bytes),
-        crf=_saved_crf(project, item) or crf,
+        crf=CrfSettings.from_saved(project.crf(item.id)) or crf,
         labelled=labelled,
     )
     return document, notices
-
-
-def _saved_crf(project: Project, item: Item) -> CrfSettings | None:
-    saved = project.crf(item.id)
-    if saved is None:
-        return None
-    try:
-        return CrfSettings(bool(saved.pop("on")), CrfParams.from_dict(saved))
-    except (KeyError, TypeError, ValueError):
-        return None  # written by another release; the defaults do
 
 
 def _tr(text: str) -> str:

@@ -23,6 +23,16 @@ class Selection:
         """The item of that id, if it is in the list."""
         return next((item for item in self.items if item.id == item_id), None)
 
+    def replace(self, item: Item) -> None:
+        """Put an item in the place of the one of the same id."""
+        self.items[next(i for i, each in enumerate(self.items) if each.id == item.id)] = item
+
+    def stepped(self, order: list[int], offset: int) -> int:
+        """The id `offset` places on from the current item in `order`; the first one if it is not among them."""
+        if self.current not in order:
+            return order[0]
+        return order[min(max(order.index(self.current) + offset, 0), len(order) - 1)]
+
     def neighbour(self, gone: set[int]) -> int | None:
         """The first item that stays after the current one, else the last before it."""
         ids = [item.id for item in self.items]

@@ -150,14 +150,8 @@ class Session(QObject):
 
     def step(self, order: list[int], offset: int) -> None:
         """Go `offset` images on in `order` (item ids as the list shows them)."""
-        if not order:
-            return
-        current = self._selection.current
-        if current in order:
-            index = min(max(order.index(current) + offset, 0), len(order) - 1)
-        else:
-            index = 0
-        self.select(order[index])
+        if order:
+            self.select(self._selection.stepped(order, offset))
 
     @property
     def items(self) -> list[Item]:
@@ -286,10 +280,30 @@ class Session(QObject):
         document = self.current
         if document is not None and self._stroke is None:
             self.refinement.forget()
+            self.put_labels(document, np.zeros(document.class_map.shape, np.uint8), self.tr("Clear"), by_person=True)
+
+    def put_labels(
+        self,
+        document: Document,
+        labels: npt.NDArray[np.uint8],
+        name: str,
+        *,
+        crf: CrfSettings | None = None,
+        by_person: bool = False,
+    ) -> None:
+        """Give an open image other labels wherever nothing is pinned, and CRF settings, as one undoable step."""
+        before, after = document.crf, crf or document.crf
+        edit = document.class_map.replace(labels, name, {"crf": (before, after)} if before != after else {})
+        document.crf = after
+        document.labelled = True
+        self._record(document, edit, by_person=by_person)
+        if document is self.current:
             self.previewed.emit(None)
-            edit = document.class_map.replace(np.zeros(document.class_map.shape, np.uint8), self.tr("Clear"))
-            self._record(document, edit, by_person=True)
             self.labelsChanged.emit(None)
+
+    def document(self, item_id: int) -> Document | None:
+        """An image that is in memory."""
+        return self._shelf.get(item_id)
 
     def set_state(self, item_id: int, state: str) -> None:
         """Change how far an image is."""
@@ -340,7 +354,7 @@ class Session(QObject):
     def save(self) -> None:
         """Write what changed to the project, in the background."""
         if self.project is not None:
-            self._autosave.save(self.project, self._shelf.documents())
+            self._autosave.save(self.project, self._shelf.documents(), self._crf)
 
     def flush(self) -> threading.Event:
         """Save everything; the event is set once it is on disk."""
@@ -381,6 +395,7 @@ class Session(QObject):
             self._leave_project()
             self.project = opened.project
             self.label_set = opened.label_set
+            self._crf = opened.crf or self._crf
             self.projectChanged.emit(opened.project)
             self.labelSetChanged.emit(self.label_set)
             if self.active_class != 255 and self.active_class >= len(self.label_set):
@@ -445,6 +460,8 @@ class Session(QObject):
             self._want_predictions()
 
     def _show(self, document: Document) -> None:
+        if not document.labelled:
+            document.crf = self._crf  # it was read ahead, before the person changed them
         self.current = document
         self.currentChanged.emit(document)
         self.crfChanged.emit(document.crf)
@@ -489,15 +506,11 @@ class Session(QObject):
         labels = prediction.labels
 
         def apply() -> None:
-            edit = document.class_map.replace(labels, self.tr("Prediction"))
-            document.labelled = True
-            self._record(document, edit, by_person=False)
-            if document is self.current:
-                self.labelsChanged.emit(None)
-                if document.crf.on:
-                    self.refinement.settle(document, document.crf, self._mapping())
+            self.put_labels(document, labels, self.tr("Prediction"))
+            if document is self.current and document.crf.on:
+                self.refinement.settle(document, document.crf, self._mapping())
 
-        self._when_no_stroke(apply)
+        self.when_no_stroke(apply)
 
     def _on_previewed(self, refined: Refined) -> None:
         if self.current is not None and refined.item_id == self.current.item.id and self._stroke is None:
@@ -509,18 +522,12 @@ class Session(QObject):
             return
 
         def apply() -> None:
-            before, after = document.crf, refined.settings
-            details = {"crf": (before, after)} if before != after else {}
+            after = refined.settings
             name = self.tr("CRF") if after.on else self.tr("CRF off")
-            edit = document.class_map.replace(refined.labels, name, details)
-            document.crf = after
-            document.labelled = True
-            self._record(document, edit, by_person=before != after)
-            self.previewed.emit(None)
-            self.labelsChanged.emit(None)
+            self.put_labels(document, refined.labels, name, crf=after, by_person=document.crf != after)
             self.refined.emit(refined)
 
-        self._when_no_stroke(apply)
+        self.when_no_stroke(apply)
 
     def _on_model_changed(self, model: object) -> None:
         for document in self._shelf.documents():
@@ -575,13 +582,13 @@ class Session(QObject):
         self.disk.submit(("compact", document.item.id), lambda _job: document.history.compact(), priority=-50)
 
     def _replace_item(self, item: Item) -> None:
-        items = self._selection.items
-        items[next(i for i, each in enumerate(items) if each.id == item.id)] = item
+        self._selection.replace(item)
         document = self._shelf.get(item.id)
         if document is not None:
             document.item = item
 
-    def _when_no_stroke(self, action: Callable[[], None]) -> None:
+    def when_no_stroke(self, action: Callable[[], None]) -> None:
+        """Do something to a class map now, or as soon as the stroke that is being painted has ended."""
         if self._stroke is None:
             action()
         else:
