@@ -1,4 +1,4 @@
-"""Atrous spatial pyramid pooling."""
+"""Atrous spatial pyramid pooling, of scores (DeepLabv2, section 3.2) and of features (DeepLabv3, section 3.3)."""
 
 from __future__ import annotations
 
@@ -6,35 +6,38 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deeplab_studio.networks.blocks import ConvNorm
-from deeplab_studio.networks.profile import AsppProfile
+from deeplab_studio.networks.blocks import ConvNorm, rectified_conv
+from deeplab_studio.networks.profile import AsppProfile, Normalisation
 
 
 class Aspp(nn.Module):
     """Parallel atrous branches and an image-level feature, concatenated and projected.
 
-    DeepLabv3, section 3.3, figure 5.
+    DeepLabv3, section 3.3, figure 5; with separable branches, DeepLabv3+, section 3.1.
 
     Parameters
     ----------
     inputs : int
         Channels of the features.
     profile : AsppProfile
-    norm_eps : float or None
-        See `BackboneProfile`.
+    norm : Normalisation or None
+        See `Profile.head_norm`.
     """
 
-    def __init__(self, inputs: int, profile: AsppProfile, norm_eps: float | None) -> None:
+    def __init__(self, inputs: int, profile: AsppProfile, norm: Normalisation | None) -> None:
         super().__init__()
         self.pooling_first = profile.pooling_first
         width = profile.channels
 
-        def layer(channels: int, kernel: int = 1, rate: int = 1) -> ConvNorm:
-            return ConvNorm(channels, width, kernel, dilation=rate, norm_eps=norm_eps, activation=nn.ReLU(inplace=True))
+        def layer(channels: int, kernel: int = 1) -> ConvNorm:
+            return ConvNorm(channels, width, kernel, norm=norm, activation=nn.ReLU(inplace=True))
 
-        self.branches = nn.ModuleList([layer(inputs), *(layer(inputs, 3, rate) for rate in profile.rates)])
+        def atrous(rate: int) -> nn.Module:
+            return rectified_conv(inputs, width, dilation=rate, norm=norm, separable=profile.separable)
+
+        self.branches = nn.ModuleList([layer(inputs), *map(atrous, profile.rates)])
         self.pooling = layer(inputs)
-        self.project = layer(width * (len(self.branches) + 1))
+        self.project = layer(width * (len(self.branches) + 1), profile.project_kernel)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features (N, inputs, h, w) to (N, channels, h, w)."""
@@ -44,3 +47,40 @@ class Aspp(nn.Module):
         parts.insert(0 if self.pooling_first else len(parts), image_level)
         projected: Tensor = self.project(torch.cat(parts, 1))
         return projected
+
+
+class SummedAspp(nn.Module):
+    """Parallel atrous branches that each end in scores, summed.
+
+    DeepLabv2, section 3.2: in figure 7 a branch is fc6 (3x3, atrous), fc7 and fc8 as in VGG-16; on ResNet-101 it is one
+    3x3 convolution to the classes. With one branch of rate 12 it is the large field of view of DeepLabv1.
+
+    Parameters
+    ----------
+    inputs : int
+        Channels of the features.
+    profile : AsppProfile
+    num_classes : int
+    """
+
+    def __init__(self, inputs: int, profile: AsppProfile, num_classes: int) -> None:
+        super().__init__()
+        width = profile.channels
+
+        def branch(rate: int) -> nn.Sequential:
+            if not width:
+                return nn.Sequential(nn.Conv2d(inputs, num_classes, 3, padding=rate, dilation=rate))
+            return nn.Sequential(
+                ConvNorm(inputs, width, 3, dilation=rate, norm=None, activation=nn.ReLU(inplace=True)),
+                ConvNorm(width, width, norm=None, activation=nn.ReLU(inplace=True)),
+                nn.Conv2d(width, num_classes, 1),
+            )
+
+        self.branches = nn.ModuleList(map(branch, profile.rates))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map features (N, inputs, h, w) to scores (N, classes, h, w)."""
+        scores: Tensor = self.branches[0](x)
+        for branch in list(self.branches)[1:]:
+            scores = scores + branch(x)
+        return scores

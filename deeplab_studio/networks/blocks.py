@@ -1,4 +1,4 @@
-"""The few layers every network of the family is made of."""
+"""The few layers every network of the family is made of; separable convolutions as in DeepLabv3+, section 3.1."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deeplab_studio.networks.profile import Padding
+from deeplab_studio.networks.profile import Normalisation, Separable, StemPadding
+
+BATCH_NORM = Normalisation()
 
 
 class SameConv2d(nn.Conv2d):
@@ -32,8 +34,26 @@ class SameConv2d(nn.Conv2d):
         return total // 2, total - total // 2
 
 
+class StandardisedConv2d(nn.Conv2d):
+    """A convolution with standardised weights (Qiao et al. 2019, "Weight Standardization", section 3).
+
+    Every filter is used with its mean taken off and divided by its deviation plus 1e-5.
+    """
+
+    def standardised(self) -> Tensor:
+        """The weights as they are used, (outputs, inputs / groups, k, k)."""
+        deviation, mean = torch.std_mean(self.weight, dim=(1, 2, 3), keepdim=True)
+        return (self.weight - mean) / (deviation + 1e-5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (N, C, H, W) float."""
+        return functional.conv2d(
+            x, self.standardised(), self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+
+
 class ConvNorm(nn.Module):
-    """Convolution, batch normalisation, activation.
+    """Convolution, normalisation, activation.
 
     Parameters
     ----------
@@ -43,11 +63,13 @@ class ConvNorm(nn.Module):
         Side of the square kernel, odd.
     stride, dilation, groups : int
         As in `torch.nn.Conv2d`.
-    norm_eps : float or None
-        Epsilon of the normalisation; None makes it a convolution with bias and no normalisation.
+    norm : Normalisation or None
+        None makes it a convolution with bias and no normalisation.
+    bias : bool, optional
+        Whether the convolution has a bias, where that does not follow from `norm`.
     activation : torch.nn.Module, optional
         Applied last.
-    padding : {"symmetric", "same"}
+    padding : {"symmetric", "same", "none"}
         See `BackboneProfile`.
     """
 
@@ -60,22 +82,30 @@ class ConvNorm(nn.Module):
         stride: int = 1,
         dilation: int = 1,
         groups: int = 1,
-        norm_eps: float | None = 1e-5,
+        norm: Normalisation | None = BATCH_NORM,
+        bias: bool | None = None,
         activation: nn.Module | None = None,
-        padding: Padding = "symmetric",
+        padding: StemPadding = "symmetric",
     ) -> None:
         super().__init__()
-        self.conv = (SameConv2d if padding == "same" else nn.Conv2d)(
+        kind = SameConv2d if padding == "same" else nn.Conv2d
+        if norm is not None and norm.standardised_weights:
+            kind = StandardisedConv2d
+        self.conv = kind(
             inputs,
             outputs,
             kernel,
             stride=stride,
-            padding=(kernel - 1) // 2 * dilation,
+            padding=0 if padding == "none" else (kernel - 1) // 2 * dilation,
             dilation=dilation,
             groups=groups,
-            bias=norm_eps is None,
+            bias=(norm is None or norm.conv_bias) if bias is None else bias,
         )
-        self.norm: nn.Module = nn.Identity() if norm_eps is None else nn.BatchNorm2d(outputs, eps=norm_eps)
+        self.norm: nn.Module = nn.Identity()
+        if norm is not None and norm.groups:
+            self.norm = nn.GroupNorm(norm.groups, outputs, eps=norm.eps)
+        elif norm is not None:
+            self.norm = nn.BatchNorm2d(outputs, eps=norm.eps)
         self.activation = activation if activation is not None else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,7 +115,12 @@ class ConvNorm(nn.Module):
 
     @torch.no_grad()
     def fold(self) -> None:
-        """Take the normalisation into the convolution's weight and bias; same function in eval mode, one pass less."""
+        """Take into the convolution's weight and bias what is the same for every image; same function in eval mode.
+
+        That is the standardisation of the weights and batch normalisation; group normalisation has to stay.
+        """
+        if isinstance(self.conv, StandardisedConv2d):
+            self._replace_conv(self.conv.standardised(), self.conv.bias)
         norm = self.norm
         if not isinstance(norm, nn.BatchNorm2d):
             return
@@ -98,6 +133,78 @@ class ConvNorm(nn.Module):
         self.conv.weight = nn.Parameter(self.conv.weight * gain[:, None, None, None], requires_grad=False)
         self.conv.bias = nn.Parameter(bias, requires_grad=False)
         self.norm = nn.Identity()
+
+    def _replace_conv(self, weight: Tensor, bias: Tensor | None) -> None:
+        old = self.conv
+        with torch.device("meta"):
+            self.conv = nn.Conv2d(
+                old.in_channels,
+                old.out_channels,
+                (old.kernel_size[0], old.kernel_size[1]),
+                stride=(old.stride[0], old.stride[1]),
+                padding=old.padding if isinstance(old.padding, str) else (old.padding[0], old.padding[1]),
+                dilation=(old.dilation[0], old.dilation[1]),
+                groups=old.groups,
+                bias=bias is not None,
+            )
+        self.conv.weight = nn.Parameter(weight, requires_grad=False)
+        self.conv.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+
+
+class SeparableConv(nn.Module):
+    """A depthwise and a pointwise convolution (DeepLabv3+, section 3.1, "Atrous separable convolution").
+
+    Parameters
+    ----------
+    inputs, outputs, kernel, stride, dilation, norm
+        As in `ConvNorm`; the depthwise convolution has kernel, stride and dilation.
+    between : {"nothing", "norm", "norm-relu"}
+        What stands between the two.
+    activation : torch.nn.Module, optional
+        Applied last.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 3,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        norm: Normalisation | None = BATCH_NORM,
+        between: str = "norm-relu",
+        activation: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.depthwise = ConvNorm(
+            inputs,
+            inputs,
+            kernel,
+            stride=stride,
+            dilation=dilation,
+            groups=inputs,
+            norm=None if between == "nothing" else norm,
+            bias=False if between == "nothing" else None,
+            activation=nn.ReLU(inplace=True) if between == "norm-relu" else None,
+        )
+        self.pointwise = ConvNorm(inputs, outputs, norm=norm, activation=activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H', W')."""
+        result: Tensor = self.pointwise(self.depthwise(x))
+        return result
+
+
+def rectified_conv(
+    inputs: int, outputs: int, *, dilation: int = 1, norm: Normalisation | None, separable: Separable = "no"
+) -> ConvNorm | SeparableConv:
+    """A 3x3 convolution with normalisation and ReLU, dense or separable."""
+    relu = nn.ReLU(inplace=True)
+    if separable == "no":
+        return ConvNorm(inputs, outputs, 3, dilation=dilation, norm=norm, activation=relu)
+    between = "nothing" if separable == "plain" else "norm-relu"
+    return SeparableConv(inputs, outputs, dilation=dilation, norm=norm, between=between, activation=relu)
 
 
 class SqueezeExcite(nn.Module):

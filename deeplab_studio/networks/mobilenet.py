@@ -1,13 +1,19 @@
-"""MobileNetV2 (Sandler et al., CVPR 2018) and MobileNetV3-Large (Howard et al., ICCV 2019), dense."""
+"""MobileNetV2 (Sandler et al., CVPR 2018) and MobileNetV3-Large (Howard et al., ICCV 2019), dense.
+
+As backbones of DeepLab: section 6.3 of the one paper, section 6.4 of the other, with the dilations of DeepLabv3,
+section 3.1.
+"""
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import NamedTuple
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from deeplab_studio.networks.blocks import ConvNorm, SqueezeExcite
-from deeplab_studio.networks.profile import BackboneProfile, Padding, dilate
+from deeplab_studio.networks.profile import BackboneProfile, Normalisation, Padding, dilate
 
 
 class InvertedResidual(nn.Module):
@@ -25,6 +31,9 @@ class InvertedResidual(nn.Module):
         Whether the input is added to the output.
     activation : type of torch.nn.Module
         Used after the expansion and the depthwise convolution; takes ``inplace``.
+    norm : Normalisation or None
+    padding : {"symmetric", "same", "before-expansion"}
+        See `BackboneProfile`.
     """
 
     def __init__(
@@ -39,14 +48,15 @@ class InvertedResidual(nn.Module):
         squeezed: int,
         residual: bool,
         activation: type[nn.ReLU | nn.ReLU6 | nn.Hardswish],
-        norm_eps: float | None,
+        norm: Normalisation | None,
         padding: Padding,
     ) -> None:
         super().__init__()
         self.residual = residual
+        self.zeros = (kernel - 1) // 2 * dilation if padding == "before-expansion" else 0
         self.expand: nn.Module = nn.Identity()
         if expanded != inputs:
-            self.expand = ConvNorm(inputs, expanded, norm_eps=norm_eps, activation=activation(inplace=True))
+            self.expand = ConvNorm(inputs, expanded, norm=norm, activation=activation(inplace=True))
         self.depthwise = ConvNorm(
             expanded,
             expanded,
@@ -54,16 +64,17 @@ class InvertedResidual(nn.Module):
             stride=stride,
             dilation=dilation,
             groups=expanded,
-            norm_eps=norm_eps,
+            norm=norm,
             activation=activation(inplace=True),
-            padding=padding,
+            padding="none" if padding == "before-expansion" else padding,
         )
         self.excite = SqueezeExcite(expanded, squeezed) if squeezed else nn.Identity()
-        self.project = ConvNorm(expanded, outputs, norm_eps=norm_eps)
+        self.project = ConvNorm(expanded, outputs, norm=norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, inputs, H, W) to (N, outputs, H', W')."""
-        y: Tensor = self.project(self.excite(self.depthwise(self.expand(x))))
+        padded = functional.pad(x, (self.zeros,) * 4) if self.zeros else x
+        y: Tensor = self.project(self.excite(self.depthwise(self.expand(padded))))
         return y + x if self.residual else y
 
 
@@ -78,32 +89,43 @@ MOBILENET_V2_STAGES = (
 )
 """Expansion factor, channels, blocks and stride of every stage (MobileNetV2, table 2), width multiplier 1."""
 
+_BLOCKS_AT_STRIDE_4 = 3
+"""Blocks, in both networks, up to the last output at stride 4."""
+
 
 class MobileNetV2(nn.Module):
-    """MobileNetV2 without its last 1x1 layer, as DeepLab uses it.
+    """MobileNetV2, as DeepLab uses it without its last 1x1 layer.
 
     Parameters
     ----------
     profile : BackboneProfile
+    keep_low_level : bool
+        Whether a decoder needs the features at stride 4.
     """
 
-    channels = 320
+    low_level_channels = 24
 
-    def __init__(self, profile: BackboneProfile) -> None:
+    def __init__(self, profile: BackboneProfile, *, keep_low_level: bool = False) -> None:
         super().__init__()
-        eps, padding = profile.norm_eps, profile.padding
-        self.stem = ConvNorm(3, 32, 3, stride=2, norm_eps=eps, activation=nn.ReLU6(inplace=True), padding=padding)
+        self.keep_low_level = keep_low_level
+        norm = profile.norm
+        self.stem = ConvNorm(
+            3, 32, 3, stride=2, norm=norm, activation=nn.ReLU6(inplace=True), padding=profile.stem_padding
+        )
         plan = [
             (factor, outputs, stride if i == 0 else 1)
             for factor, outputs, blocks, stride in MOBILENET_V2_STAGES
             for i in range(blocks)
         ]
         geometry = dilate(
-            [stride for *_, stride in plan], profile.output_stride, stem_stride=2, first=profile.first_dilation
+            [(stride, blocks) for _, _, blocks, stride in MOBILENET_V2_STAGES],
+            profile.output_stride,
+            stem_stride=2,
+            first=profile.first_dilation,
         )
         inputs = 32
         self.blocks = nn.Sequential()
-        for (factor, outputs, published_stride), (stride, dilation) in zip(plan, geometry, strict=True):
+        for (factor, outputs, published_stride), (stride, dilation) in zip(plan, chain(*geometry), strict=True):
             self.blocks.append(
                 InvertedResidual(
                     inputs,
@@ -115,16 +137,21 @@ class MobileNetV2(nn.Module):
                     squeezed=0,
                     residual=published_stride == 1 and inputs == outputs,
                     activation=nn.ReLU6,
-                    norm_eps=eps,
-                    padding=padding,
+                    norm=norm,
+                    padding=profile.padding,
                 )
             )
             inputs = outputs
+        self.channels = profile.last_channels or inputs
+        self.last: nn.Module = nn.Identity()
+        if profile.last_channels:
+            self.last = ConvNorm(inputs, profile.last_channels, norm=norm, activation=nn.ReLU6(inplace=True))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, 3, H, W) to features (N, 320, h, w)."""
-        features: Tensor = self.blocks(self.stem(x))
-        return features
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Map (N, 3, H, W) to features (N, channels, h, w) and low-level ones (N, 24, H / 4, W / 4)."""
+        x = self.blocks[:_BLOCKS_AT_STRIDE_4](self.stem(x))
+        low_level = x if self.keep_low_level else None
+        return self.last(self.blocks[_BLOCKS_AT_STRIDE_4:](x)), low_level
 
 
 class _V3Block(NamedTuple):
@@ -163,23 +190,31 @@ class MobileNetV3Large(nn.Module):
     Parameters
     ----------
     profile : BackboneProfile
+    keep_low_level : bool
+        Whether a decoder needs the features at stride 4.
     """
 
     channels = 960
+    low_level_channels = 24
 
-    def __init__(self, profile: BackboneProfile) -> None:
+    def __init__(self, profile: BackboneProfile, *, keep_low_level: bool = False) -> None:
         super().__init__()
-        eps, padding = profile.norm_eps, profile.padding
-        self.stem = ConvNorm(3, 16, 3, stride=2, norm_eps=eps, activation=nn.Hardswish(inplace=True), padding=padding)
+        self.keep_low_level = keep_low_level
+        norm = profile.norm
+        self.stem = ConvNorm(
+            3, 16, 3, stride=2, norm=norm, activation=nn.Hardswish(inplace=True), padding=profile.stem_padding
+        )
+        starts = [i for i, block in enumerate(MOBILENET_V3_LARGE_BLOCKS) if i == 0 or block.stride != 1]
+        ends = [*starts[1:], len(MOBILENET_V3_LARGE_BLOCKS)]
         geometry = dilate(
-            [block.stride for block in MOBILENET_V3_LARGE_BLOCKS],
+            [(MOBILENET_V3_LARGE_BLOCKS[i].stride, end - i) for i, end in zip(starts, ends, strict=True)],
             profile.output_stride,
             stem_stride=2,
             first=profile.first_dilation,
         )
         inputs = 16
         self.blocks = nn.Sequential()
-        for block, (stride, dilation) in zip(MOBILENET_V3_LARGE_BLOCKS, geometry, strict=True):
+        for block, (stride, dilation) in zip(MOBILENET_V3_LARGE_BLOCKS, chain(*geometry), strict=True):
             self.blocks.append(
                 InvertedResidual(
                     inputs,
@@ -191,14 +226,15 @@ class MobileNetV3Large(nn.Module):
                     squeezed=block.squeezed,
                     residual=block.stride == 1 and inputs == block.outputs,
                     activation=block.activation,
-                    norm_eps=eps,
-                    padding=padding,
+                    norm=norm,
+                    padding=profile.padding,
                 )
             )
             inputs = block.outputs
-        self.last = ConvNorm(inputs, self.channels, norm_eps=eps, activation=nn.Hardswish(inplace=True))
+        self.last = ConvNorm(inputs, self.channels, norm=norm, activation=nn.Hardswish(inplace=True))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, 3, H, W) to features (N, 960, h, w)."""
-        features: Tensor = self.last(self.blocks(self.stem(x)))
-        return features
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Map (N, 3, H, W) to features (N, 960, h, w) and low-level ones (N, 24, H / 4, W / 4)."""
+        x = self.blocks[:_BLOCKS_AT_STRIDE_4](self.stem(x))
+        low_level = x if self.keep_low_level else None
+        return self.last(self.blocks[_BLOCKS_AT_STRIDE_4:](x)), low_level

@@ -44,6 +44,7 @@ def plan(tensors: Mapping[str, Tensor], output_stride: int | None) -> Blueprint:
         output_stride=choose_output_stride(output_stride, 8, 16),
         first_dilation="previous",
         padding="same",
+        stem_padding="same",
         norm_eps=None,
     )
     return Blueprint(
