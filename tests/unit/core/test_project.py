@@ -335,7 +335,7 @@ def test_a_folder_that_cannot_be_looked_into_is_told(folder: Path, tmp_path: Pat
 
 
 _AS_NOBODY = """
-    import os, sys
+    import os, sys, urllib.parse  # pathlib imports the last one late, when nobody may be unable to read this Python
     from pathlib import Path
     import numpy as np
     from deeplab_studio.core.errors import StudioError
