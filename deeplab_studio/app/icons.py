@@ -112,6 +112,7 @@ GLYPHS = MappingProxyType(
         "uncertainty": "question",
         "changes": "swap",
         "kernel": "crosshair",
+        "own-preset": "star",
         "search-parameters": "chart-line",
         "memory": "hard-drive",
         "stop": "stop",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from deeplab_studio.app.document import Document
+    from deeplab_studio.core.cancel import CancelToken
     from deeplab_studio.engine.cache import ByteCache
     from deeplab_studio.engine.predictor import Predictor
     from deeplab_studio.engine.scores import Scores
+
+    Scorer = Callable[[Path, npt.NDArray[np.uint8], CancelToken], Scores]
 
 _LOADING = "load model"
 
@@ -154,6 +157,25 @@ class Predictions(QObject):
             elif mapping is not None or key not in self._cache:
                 self._submit(predictor, document, mapping, key, priority)
 
+    def scorer(self) -> Scorer | None:
+        """A function that scores any photo with the model in use, for worker threads; None without a model.
+
+        It takes the photo's path and pixels and a token to cancel it, and looks among the scores kept first.
+        """
+        predictor, model, cache = self._predictor, self.model, self._cache
+        if predictor is None or model is None:
+            return None
+
+        def score(path: Path, pixels: npt.NDArray[np.uint8], cancel: CancelToken) -> Scores:
+            key = _key_of(model, path, pixels.shape)
+            scores = cache.get(key)
+            if scores is None:
+                scores = predictor.predict(pixels, cancel=cancel)
+                cache.put(key, scores)
+            return scores
+
+        return score
+
     def stop(self) -> None:
         """Cancel what runs and waits."""
         self.lane.keep_only(())
@@ -197,7 +219,7 @@ class Predictions(QObject):
 
     def _key(self, document: Document) -> tuple[object, ...]:
         assert self.model is not None
-        return (document.item.path, document.image.pixels.shape, self.model.model_id, self.model.device)
+        return _key_of(self.model, document.item.path, document.image.pixels.shape)
 
     def _model_loaded(self, loaded: tuple[Predictor, ModelInfo]) -> None:
         self._predictor, self.model = loaded
@@ -207,3 +229,7 @@ class Predictions(QObject):
     def _model_failed(self, error: StudioError) -> None:
         self.modelLoading.emit("")
         self.failed.emit(error)
+
+
+def _key_of(model: ModelInfo, path: Path, shape: tuple[int, ...]) -> tuple[object, ...]:
+    return (path, shape, model.model_id, model.device)

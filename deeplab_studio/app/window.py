@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QScrollArea, QToo
 
 from deeplab_studio.app.actions import Actions
 from deeplab_studio.app.canvas import CanvasView
+from deeplab_studio.app.crf_tools import CrfTools
 from deeplab_studio.app.dialogs import MODEL_SUFFIXES, Dialogs, local_paths
 from deeplab_studio.app.document import CrfSettings, Document
 from deeplab_studio.app.models import ModelChoices
@@ -79,6 +80,7 @@ class MainWindow(QMainWindow):
         self._connect_session()
         self._connect_panels()
         self.stages.stripShown.connect(lambda _shown: self._update_enabled())
+        self.crf_tools.changed.connect(self._update_enabled)
         self.models.loadingChanged.connect(lambda _loading: self._update_empty_state())
         self._restore()
         self._update_enabled()
@@ -123,6 +125,7 @@ class MainWindow(QMainWindow):
         self.stages = StageView(
             self.session, self.canvas, self.stages_panel, self.crf_panel, self.classes_panel, self.settings, self
         )
+        self.crf_tools = CrfTools(self.session, self.crf_panel, self.settings, self)
         self.view = ViewState(self.canvas, self.view_panel, self.settings, self.theme, self)
 
     def _lay_out(self) -> None:
@@ -154,6 +157,7 @@ class MainWindow(QMainWindow):
         self.setCorner(Qt.Corner.BottomLeftCorner, left)
         self.setCorner(Qt.Corner.BottomRightCorner, right)
         self.stages.attach(stages, self.actions_)
+        self.crf_tools.attach(self.actions_)
         docks = [files, view, classes, crf, stages]
         self.resizeDocks([files, classes], [260, 290], Qt.Orientation.Horizontal)
         self.resizeDocks([files, view], [560, 260], Qt.Orientation.Vertical)
@@ -214,7 +218,7 @@ class MainWindow(QMainWindow):
         tools, themes = ("pan", "brush", "eraser", "picker"), ("system", "light", "dark")
         callbacks |= {f"tool_{name}": partial(self._use_tool, f"tool_{name}") for name in tools}
         callbacks |= {f"theme_{name}": partial(self._use_theme, name) for name in themes}
-        callbacks |= self.stages.callbacks()
+        callbacks |= {**self.stages.callbacks(), **self.crf_tools.callbacks()}
         callbacks |= {f"class_{digit}": partial(self._choose_class, digit) for digit in range(10)}
         return callbacks
 
@@ -226,7 +230,6 @@ class MainWindow(QMainWindow):
         session.imageFailed.connect(self._on_image_failed)
         session.labelsChanged.connect(self._on_labels)
         session.previewed.connect(self._on_previewed)
-        session.refined.connect(self._on_refined)
         session.scoresChanged.connect(lambda _document: self._on_scores())
         session.historyChanged.connect(self._on_history)
         session.labelSetChanged.connect(self._on_label_set)
@@ -301,9 +304,7 @@ class MainWindow(QMainWindow):
         return super().eventFilter(watched, event)
 
     def _after_first_paint(self) -> None:
-        from deeplab_studio.crf.presets import PRESETS
-
-        self.crf_panel.set_presets(PRESETS)
+        self.crf_tools.presets.load()
         self.models.load_last()
 
     # What the session tells
@@ -343,16 +344,6 @@ class MainWindow(QMainWindow):
 
     def _on_previewed(self, refined: Refined | None) -> None:
         self.canvas.show_preview(None if refined is None else refined.labels)
-        if refined is not None:
-            text = self.tr("Exact, {0} ms") if refined.exact else self.tr("Preview, {0} ms")
-            self.crf_panel.set_status(text.format(round(refined.milliseconds)), "exact" if refined.exact else "preview")
-
-    def _on_refined(self, refined: Refined) -> None:
-        if refined.settings.on:
-            text = self.tr("Exact at full size, {0} ms").format(round(refined.milliseconds))
-            self.crf_panel.set_status(text, "exact")
-        else:
-            self.crf_panel.set_status(self.tr("Off: the prediction as it is"), "off")
 
     def _on_scores(self) -> None:
         model, document = self.session.predictions.model, self.session.current
@@ -447,6 +438,7 @@ class MainWindow(QMainWindow):
         self.readout.close()
         self.thumbnails.close()
         self.stages.close()
+        self.crf_tools.close()
         self.session.close()
         self.settings.sync()
         super().closeEvent(event)
@@ -551,6 +543,7 @@ class MainWindow(QMainWindow):
                 "pins": document is not None and bool(document.class_map.pinned.any()),
                 "model": session.predictions.model is not None,
                 "stages": self.stages.visible,
+                **self.crf_tools.conditions(),
                 "busy": session.predictions.lane.busy or session.refinement.lane.busy,
             }
         )

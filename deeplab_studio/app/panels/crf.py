@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
-from deeplab_studio.app.icons import Tone
+from deeplab_studio.app.icons import Tone, icon
 from deeplab_studio.app.panels.controls import GAP, Heading, IconLabel, Muted, NumberRow, Switch, icon_button
 from deeplab_studio.app.panels.pace import Pace
 from deeplab_studio.crf.params import SIGMA_MIN, CrfParams, Normalization
+from deeplab_studio.crf.sizes import REFERENCE_SIDE, on_photo, size_factor
 
 if TYPE_CHECKING:
     from deeplab_studio.crf.presets import Preset
@@ -66,6 +77,7 @@ class CrfPanel(QWidget):
         self._defaults = CrfParams()
         self._custom: CrfParams | None = None
         self._presets: list[Preset] = []
+        self._own: list[Preset] = []
         self._available = True
 
         self._pace = Pace(parent=self)
@@ -85,12 +97,17 @@ class CrfPanel(QWidget):
         self.preset_box.setMinimumContentsLength(10)
         self.preset_box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.preset_box.activated.connect(self._preset_chosen)
+        self.menu_button = icon_button("more", self.tr("Save presets and use them elsewhere"))
+        self.menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
 
         self._rows = {spec.field: self._row(spec) for spec in self._specs()}
         self.normalization_box = QComboBox()
         self._fill_normalizations()
         self.normalization_box.activated.connect(self._normalization_chosen)
 
+        self._photo: tuple[int, int] | None = None
+        self.size_note = Muted()
+        self.size_note.hide()
         self._status_icon = IconLabel(parent=self)
         self._status = Muted()
         self._status.setAccessibleName(self.tr("State of the result"))
@@ -125,21 +142,44 @@ class CrfPanel(QWidget):
             self.switch.setChecked(on)
         self._enable()
 
-    def set_presets(self, presets: Iterable[Preset]) -> None:
-        """Offer `presets` by name; the first is what reset goes back to."""
+    def set_presets(self, presets: Iterable[Preset], own: Iterable[Preset] = ()) -> None:
+        """Offer `presets` by name, and below them the person's own; the first is what reset goes back to."""
         self._presets = list(presets)
         if self._presets:
             self._defaults = self._presets[0].params
+        self._own = list(own)
+        self._presets += self._own
         model = QStandardItemModel(self.preset_box)
         for preset in self._presets:
             item = QStandardItem(preset.name)
-            item.setToolTip(f"{preset.source}\n{_in_short(preset.params)}")
+            if preset in self._own:
+                item.setIcon(icon("own-preset"))
+            item.setToolTip("\n".join(filter(None, (preset.source, params_in_short(preset.params)))))
             model.appendRow(item)
         custom = QStandardItem(self.tr("Custom"))
         custom.setToolTip(self.tr("The values you set yourself"))
         model.appendRow(custom)
         self.preset_box.setModel(model)
         self._show_preset()
+
+    @property
+    def own_preset(self) -> Preset | None:
+        """The person's own preset that is shown, if it is one of them."""
+        preset = self._presets[self.preset_box.currentIndex()] if self._shows_preset() else None
+        return preset if preset in self._own else None
+
+    def use(self, params: CrfParams) -> None:
+        """Set all parameters as if the person had done so."""
+        self._apply(params)
+
+    def set_menu(self, menu: QMenu) -> None:
+        """What the button beside the presets offers."""
+        self.menu_button.setMenu(menu)
+
+    def set_photo_size(self, size: tuple[int, int] | None) -> None:
+        """Say what the relative sigmas are on a photo of this (height, width)."""
+        self._photo = size
+        self._show_sizes()
 
     def set_status(self, text: str, shown: Shown = "waiting") -> None:
         """Say what is on screen: "Exact, 38 ms" as "exact", "Preview at half size" as "preview"."""
@@ -204,8 +244,27 @@ class CrfPanel(QWidget):
             self.normalization_box.setCurrentIndex(self.normalization_box.findData(params.normalization))
         self._show_preset()
 
+    def _shows_preset(self) -> bool:
+        return 0 <= self.preset_box.currentIndex() < len(self._presets)
+
+    def _show_sizes(self) -> None:
+        factor = size_factor(*self._photo) if self._photo is not None else 1.0
+        self.size_note.setVisible(abs(factor - 1) > 0.01)
+        if self._photo is None:
+            return
+        here = on_photo(self._params, *self._photo)
+        text = self.tr("On this photo: σα {0} px, σγ {1} px")
+        self.size_note.setText(text.format(f"{here.appearance_position_sigma:.3g}", f"{here.smoothness_sigma:.3g}"))
+        tip = self.tr(
+            "σα and σγ are pixels of a photo whose longer side is {0} pixels, as the published values are, and are "
+            "stretched to each photo: here by {1}. So the same values do the same to small and large photos."
+        )
+        self.size_note.setToolTip(tip.format(REFERENCE_SIDE, f"{factor:.3g}"))
+
     def _show_preset(self) -> None:
-        index = next((i for i, preset in enumerate(self._presets) if preset.params == self._params), -1)
+        self._show_sizes()
+        found = [i for i, preset in enumerate(self._presets) if preset.params == self._params]
+        index = found[-1] if found else -1  # the person's own name for values that have two
         if index < 0:
             index = len(self._presets)
             self._custom = self._params
@@ -260,7 +319,8 @@ class CrfPanel(QWidget):
                 self.tr("Position σα"),
                 self.tr(
                     "How far apart two pixels of similar colour still count as neighbours.\n"
-                    "More joins distant parts of an object; less keeps the effect local."
+                    "More joins distant parts of an object; less keeps the effect local.\n"
+                    "In pixels of a photo 500 pixels long; stretched to each photo."
                 ),
                 1,
                 200,
@@ -303,7 +363,10 @@ class CrfPanel(QWidget):
             _Spec(
                 "smoothness_sigma",
                 self.tr("Reach σγ"),
-                self.tr("How far that pull reaches.\nMore removes larger specks."),
+                self.tr(
+                    "How far that pull reaches.\nMore removes larger specks.\n"
+                    "In pixels of a photo 500 pixels long; stretched to each photo."
+                ),
                 SIGMA_MIN,
                 20,
                 SIGMA_MIN,
@@ -359,7 +422,11 @@ class CrfPanel(QWidget):
         preset_label = QLabel(self.tr("Preset"))
         preset_label.setBuddy(self.preset_box)
         grid.addWidget(preset_label, 0, 0)
-        grid.addWidget(self.preset_box, 0, 1, 1, 2)
+        presets = QHBoxLayout()
+        presets.setSpacing(2)
+        presets.addWidget(self.preset_box, 1)
+        presets.addWidget(self.menu_button)
+        grid.addLayout(presets, 0, 1, 1, 2)
         line = 1
         groups: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             (
@@ -389,6 +456,8 @@ class CrfPanel(QWidget):
         grid.addWidget(normalization_label, line, 0)
         grid.addWidget(self.normalization_box, line, 1, 1, 2)
 
+        grid.addWidget(self.size_note, line + 1, 0, 1, 3)
+
         foot = QHBoxLayout()
         foot.setSpacing(GAP // 2)
         foot.addWidget(self._status_icon)
@@ -408,7 +477,8 @@ def _with(params: CrfParams, field: str, value: float) -> CrfParams:
     return replace(params, **changes)
 
 
-def _in_short(params: CrfParams) -> str:
+def params_in_short(params: CrfParams) -> str:
+    """The parameters in one line."""
     return (
         f"w₁ {params.appearance_weight:g}, σα {params.appearance_position_sigma:g}, "
         f"σβ {params.appearance_colour_sigma:g}, w₂ {params.smoothness_weight:g}, "

@@ -1,0 +1,67 @@
+"""What the CRF panel says about the picture on the canvas: preview or exact, how long it took, what the sigmas are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer
+
+if TYPE_CHECKING:
+    from deeplab_studio.app.document import Document
+    from deeplab_studio.app.panels.crf import CrfPanel
+    from deeplab_studio.app.refinement import Refined
+    from deeplab_studio.app.session import Session
+
+PATIENCE_MS = 150
+"""An exact result that takes longer is announced."""
+
+
+class CrfStatus(QObject):
+    """Keeps the last line of the CRF panel up to date.
+
+    Parameters
+    ----------
+    session : Session
+    panel : CrfPanel
+    parent : QObject, optional
+    """
+
+    def __init__(self, session: Session, panel: CrfPanel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._panel = panel
+        self._timer = QTimer(self, interval=PATIENCE_MS)
+        self._timer.timeout.connect(self._announce)
+        lane = session.refinement.lane
+        lane.busyChanged.connect(lambda busy: self._timer.start() if busy else self._timer.stop())
+        session.currentChanged.connect(self._on_current)
+        session.previewed.connect(self._on_previewed)
+        session.refined.connect(self._on_refined)
+
+    def _on_current(self, document: Document | None) -> None:
+        self._panel.set_photo_size(None if document is None else document.class_map.shape)
+
+    def _on_previewed(self, refined: Refined | None) -> None:
+        if refined is None:
+            return
+        document = self._session.current
+        milliseconds = round(refined.milliseconds)
+        height, width = refined.labels.shape
+        if refined.exact:
+            text = self.tr("Exact, {0} ms").format(milliseconds)
+        elif document is not None and document.class_map.shape != (height, width):
+            text = self.tr("Preview at {0} × {1}, {2} ms").format(width, height, milliseconds)
+        else:
+            text = self.tr("Preview, {0} ms").format(milliseconds)
+        self._panel.set_status(text, "exact" if refined.exact else "preview")
+
+    def _on_refined(self, refined: Refined) -> None:
+        if refined.settings.on:
+            text = self.tr("Exact at full size, {0} ms").format(round(refined.milliseconds))
+            self._panel.set_status(text, "exact")
+        else:
+            self._panel.set_status(self.tr("Off: the prediction as it is"), "off")
+
+    def _announce(self) -> None:
+        if self._session.refinement.lane.find("exact") is not None:
+            self._panel.set_status(self.tr("Computing the exact result…"), "waiting")
