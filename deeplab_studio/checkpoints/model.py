@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from deeplab_studio.core.labels import LabelSet
-from deeplab_studio.networks.profile import Profile, Version
+from deeplab_studio.core.errors import StudioError
+from deeplab_studio.core.labels import LabelClass, LabelSet
+from deeplab_studio.networks.profile import MultiScaleProfile, Profile, Version
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,23 +28,36 @@ class SizeRule:
         Wanted length of that side.
     enlarge : bool
         Whether smaller photos are enlarged too.
-    filter : {"bilinear", "bicubic", "lanczos"}
-        Pillow's resampling filter of that name.
+    filter : {"bilinear", "bicubic", "lanczos", "linear"}
+        Pillow's resampling filter of that name; "linear" is OpenCV's, which does not smooth what it makes smaller.
+    longest : int
+        Most pixels the longer side may get; 0 for any number.
+    rounding : {"down", "nearest", "float"}
+        What becomes of fractions of a pixel: cut off; rounded; or cut off after a division and a multiplication in
+        floating point, which lose a pixel of some exact results.
     """
 
     side: Literal["native", "shorter", "longer"] = "native"
     pixels: int = 0
     enlarge: bool = True
-    filter: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
+    filter: Literal["bilinear", "bicubic", "lanczos", "linear"] = "bilinear"
+    longest: int = 0
+    rounding: Literal["down", "nearest", "float"] = "down"
 
     def target(self, height: int, width: int) -> tuple[int, int]:
-        """Size (height, width) at which a photo of `height` by `width` pixels is shown; fractions are cut off."""
+        """Size (height, width) at which a photo of `height` by `width` pixels is shown."""
         if self.side == "native":
             return height, width
         side = min(height, width) if self.side == "shorter" else max(height, width)
         if side == self.pixels or (side < self.pixels and not self.enlarge):
             return height, width
-        return max(1, self.pixels * height // side), max(1, self.pixels * width // side)
+        wanted = self.pixels
+        if self.longest and wanted * max(height, width) > self.longest * side:
+            wanted, side = self.longest, max(height, width)
+        if self.rounding == "down":
+            return max(1, wanted * height // side), max(1, wanted * width // side)
+        scale, more = wanted / side, 0.5 if self.rounding == "nearest" else 0.0
+        return max(1, int(height * scale + more)), max(1, int(width * scale + more))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +75,13 @@ class Preprocessing:
     size : SizeRule
         Applied to the 8-bit photo first.
     pad_to : int
-        The normalised photo is extended at the bottom and right with zeros to at least this many pixels a side; 0 for
-        no padding.
+        The photo is extended to at least this many pixels a side; 0 for no padding.
+    multiple_of : int
+        And to a multiple of this many.
+    pad_place : {"end", "around"}
+        Where: at the bottom and right, or on all sides alike (of an odd number of pixels the last at the end).
+    pad_level : float, optional
+        With which 8-bit level; None for zeros after the normalisation, which is the mean.
     """
 
     colour_order: Literal["RGB", "BGR"] = "RGB"
@@ -69,6 +90,9 @@ class Preprocessing:
     std: tuple[float, float, float]
     size: SizeRule = SizeRule()
     pad_to: int = 0
+    multiple_of: int = 1
+    pad_place: Literal["end", "around"] = "end"
+    pad_level: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,7 +109,7 @@ class LoadedModel:
     classes : LabelSet
         What the outputs stand for, in order.
     dialect : str
-        Whose file layout it was: ``"torchvision"``, ``"tensorflow-zoo"``.
+        Whose file layout it was: ``"torchvision"``, ``"kazuto1011"``.
     title : str
         For people: ``"DeepLabv3 ResNet-50 (torchvision)"``.
     path : Path
@@ -110,3 +134,35 @@ class LoadedModel:
     def version(self) -> Version:
         """Which DeepLab: ``"v1"``, ``"v2"``, ``"v3"`` or ``"v3+"``."""
         return self.profile.version
+
+    def with_multi_scale(self, multi_scale: MultiScaleProfile | None) -> LoadedModel:
+        """The same model, weights shared, that looks at an image at other scales besides its own; None for none."""
+        network = copy.copy(self.network)
+        profile = replace(self.profile, multi_scale=multi_scale)
+        network.profile = profile
+        return replace(self, network=network, profile=profile)
+
+    def with_class_names(self, names: Sequence[str]) -> LoadedModel:
+        """The same model with other names for its classes, in the order of its outputs; colours stay.
+
+        Raises
+        ------
+        StudioError
+            If there are not as many names as classes, one is empty, or two are the same.
+        """
+        names = [name.strip() for name in names]
+        if tuple(names) == self.classes.names:
+            return self
+        if len(names) != len(self.classes):
+            raise StudioError(
+                f"it has {len(self.classes)} classes, {len(names)} names were given",
+                path=self.path,
+                hint="Give one name for every output, background included.",
+            )
+        try:
+            classes = LabelSet(
+                tuple(LabelClass(name, old.colour) for name, old in zip(names, self.classes, strict=True))
+            )
+        except ValueError as error:
+            raise StudioError(f"its classes cannot be named so: {error}", path=self.path) from error
+        return replace(self, classes=classes)

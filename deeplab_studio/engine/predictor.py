@@ -16,7 +16,7 @@ from deeplab_studio.checkpoints.model import LoadedModel, SizeRule
 from deeplab_studio.core.cancel import CancelToken
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.engine.device import device_label, resolve_device
-from deeplab_studio.engine.preprocess import Pixels, input_size, normalise, resize, shown_size
+from deeplab_studio.engine.preprocess import Pixels, input_size, normalise, photo_place, resize, shown_size
 from deeplab_studio.engine.scores import AxisMap, Scores
 from deeplab_studio.engine.tiles import spans
 
@@ -48,9 +48,10 @@ class Predictor:
         Called with a sentence whenever something happens that a person should know: memory ran out and smaller tiles
         or the CPU are used from now on.
     size : {"model", "native"}
-        "model" shows the network a photo at the size its authors do (`Preprocessing.size`); "native" at its own,
-        which finds smaller things and takes longer. Inputs above 2 megapixels go through overlapping tiles whose
-        logits are blended; image-level features then see one tile, so the scores are not exactly those of one pass.
+        "model" shows the network a photo at the size its authors do (`Preprocessing.size`) and padded as they do;
+        "native" at its own, which finds smaller things and takes longer. Inputs above 2 megapixels go through
+        overlapping tiles whose logits are blended; image-level features then see one tile, so the scores are not
+        exactly those of one pass.
 
     Raises
     ------
@@ -72,7 +73,7 @@ class Predictor:
         self.preprocessing = model.preprocessing
         self.profile = model.profile
         self._size_rule = model.preprocessing.size if size == "model" else _NATIVE
-        self._pad_to = model.preprocessing.pad_to if size == "model" else 0
+        self._padded_like_authors = size == "model"
         self._on_notice = on_notice or (lambda _: None)
         self._lock = threading.Lock()
         self._tile_side: int | None = None
@@ -114,8 +115,9 @@ class Predictor:
         height, width = image.shape[:2]
         shown = shown_size(self._size_rule, height, width)
         pixels = resize(image, *shown, self._size_rule)
-        padded = input_size(*shown, at_least=self._pad_to, remainder=self.profile.input_remainder)
-        logits = self._logits(pixels, padded, cancel, progress)
+        padded = self._input_size(*shown, like_authors=self._padded_like_authors)
+        place = photo_place(shown, padded, self.preprocessing)
+        logits = self._logits(pixels, place, padded, cancel, progress)
         rows, columns = (
             AxisMap.of_network(
                 pixels=(height, width)[axis],
@@ -123,13 +125,14 @@ class Predictor:
                 padded=padded[axis],
                 cells=logits.shape[1 + axis],
                 align_corners=self.profile.align_corners,
+                before=place[axis],
             )
             for axis in (0, 1)
         )
         return Scores(logits, rows, columns, (height, width), self.classes, self.model_id)
 
     def native_logits(self, image: Pixels, cancel: CancelToken | None = None) -> npt.NDArray[np.float32]:
-        """The network's output for a photo at its own size, in one pass.
+        """The network's output for a photo at its own size, in one pass and at one scale.
 
         Parameters
         ----------
@@ -151,16 +154,26 @@ class Predictor:
         """
         _check(image)
         height, width = image.shape[:2]
-        padded = input_size(height, width, at_least=0, remainder=self.profile.input_remainder)
+        padded = self._input_size(height, width, like_authors=False)
         with self._lock:
             try:
-                return self._attempt(image, padded, None, cancel, None)
+                return self._attempt(image, (0, 0), padded, None, cancel, None, one_scale=True)
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
                     raise
                 raise StudioError(
                     f"there is not enough memory for {width} x {height} pixels in one pass", hint="Use a smaller image."
                 ) from error
+
+    def _input_size(self, height: int, width: int, *, like_authors: bool) -> tuple[int, int]:
+        rule, profile = self.preprocessing, self.profile
+        return input_size(
+            height,
+            width,
+            at_least=max(rule.pad_to if like_authors else 0, profile.smallest_input),
+            remainder=profile.input_remainder,
+            multiple_of=rule.multiple_of if like_authors else 1,
+        )
 
     def _use(self, network: nn.Module, device: str) -> None:
         from deeplab_studio.networks.inference import for_inference
@@ -178,6 +191,7 @@ class Predictor:
     def _logits(
         self,
         pixels: Pixels,
+        place: tuple[int, int],
         padded: tuple[int, int],
         cancel: CancelToken | None,
         progress: Callable[[float], None] | None,
@@ -188,7 +202,7 @@ class Predictor:
                 side = self._tile_side
             while True:
                 try:
-                    logits = self._attempt(pixels, padded, side, cancel, progress)
+                    logits = self._attempt(pixels, place, padded, side, cancel, progress)
                     break
                 except (RuntimeError, MemoryError) as error:
                     if not _is_out_of_memory(error):
@@ -221,36 +235,52 @@ class Predictor:
     def _attempt(
         self,
         pixels: Pixels,
+        place: tuple[int, int],
         padded: tuple[int, int],
         side: int | None,
         cancel: CancelToken | None,
         progress: Callable[[float], None] | None,
+        *,
+        one_scale: bool = False,
     ) -> npt.NDArray[np.float32]:
+        scales = self.profile.multi_scale
+        several = 1 if scales is None or one_scale else 1 + len(scales.scales)
         if side is None:
-            self._watch.start(1, cancel, progress)
-            return self._forward(normalise(pixels, self.preprocessing, *padded))
-        stride, remainder = self.profile.output_stride, self.profile.input_remainder
+            self._watch.start(1, cancel, progress, several)
+            return self._forward(normalise(pixels, self.preprocessing, *padded, top=place[0], left=place[1]), several)
+        stride, remainder = self.profile.score_stride, self.profile.input_remainder
         rows, columns = (spans(length, side, stride, remainder) for length in padded)
-        self._watch.start(len(rows) * len(columns), cancel, progress)
-        cells = (-(-padded[0] // stride), -(-padded[1] // stride))
+        self._watch.start(len(rows) * len(columns), cancel, progress, several)
+        # Unpadded stems give a cell less, pooling of cut-off windows one more than the stride lets expect.
+        cells = [length // stride + 2 for length in padded]
         blended = np.zeros((self.profile.num_classes, *cells), np.float32)
         for row in rows:
             for column in columns:
-                piece = pixels[row.start : row.stop, column.start : column.stop]
-                tile = normalise(piece, self.preprocessing, row.stop - row.start, column.stop - column.start)
-                logits = self._forward(tile)
-                logits *= row.weights[:, None] * column.weights
+                tile = normalise(
+                    pixels,
+                    self.preprocessing,
+                    row.stop - row.start,
+                    column.stop - column.start,
+                    top=place[0] - row.start,
+                    left=place[1] - column.start,
+                )
+                logits = self._forward(tile, several)
                 _, height, width = logits.shape
+                logits *= _fitted(row.weights, height)[:, None] * _fitted(column.weights, width)
                 top, left = row.first_cell, column.first_cell
                 blended[:, top : top + height, left : left + width] += logits
-        return blended
+        return np.ascontiguousarray(blended[:, : top + height, : left + width])
 
-    def _forward(self, tile: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _forward(self, tile: npt.NDArray[np.float32], scales: int) -> npt.NDArray[np.float32]:
         import torch
 
+        from deeplab_studio.networks.deeplab import DeepLab
+
+        network = self._network
+        forward = network.one_scale if scales == 1 and isinstance(network, DeepLab) else network
         with torch.inference_mode():
             batch = torch.from_numpy(tile).permute(2, 0, 1)[None]  # channels last, as the weights are
-            logits: npt.NDArray[np.float32] = self._network(batch.to(self._device))[0].cpu().contiguous().numpy()
+            logits: npt.NDArray[np.float32] = forward(batch.to(self._device))[0].cpu().contiguous().numpy()
         self._watch.passed()
         return logits
 
@@ -274,9 +304,11 @@ class _Watch:
         for hook in self._hooks:
             hook.remove()
 
-    def start(self, passes: int, cancel: CancelToken | None, progress: Callable[[float], None] | None) -> None:
-        """Begin an image of this many passes."""
-        self._passes, self._cancel, self._progress = passes, cancel, progress
+    def start(
+        self, passes: int, cancel: CancelToken | None, progress: Callable[[float], None] | None, scales: int = 1
+    ) -> None:
+        """Begin an image of this many passes, each at this many scales."""
+        self._passes, self._scales, self._cancel, self._progress = passes, scales, cancel, progress
         self._done = self._layer = self._reported = 0
         if cancel is not None:
             cancel.raise_if_cancelled()
@@ -290,16 +322,21 @@ class _Watch:
     def _before_layer(self, _module: nn.Module, _inputs: object) -> None:
         if self._cancel is not None:
             self._cancel.raise_if_cancelled()
-        self._layer = min(self._layer + 1, self._layers)
+        self._layer = min(self._layer + 1, self._layers * self._scales)
         self._report()
 
     def _report(self) -> None:
         if self._progress is None:
             return
-        percent = int(100 * (self._done + self._layer / self._layers) / self._passes)
+        percent = int(100 * (self._done + self._layer / (self._layers * self._scales)) / self._passes)
         if percent > self._reported:
             self._reported = percent
             self._progress(percent / 100)
+
+
+def _fitted(weights: npt.NDArray[np.float32], cells: int) -> npt.NDArray[np.float32]:
+    """A tile's weights for the number of cells it really has."""
+    return np.pad(weights, (0, max(0, cells - len(weights))), "edge")[:cells]
 
 
 def _check(image: Pixels) -> None:

@@ -31,7 +31,9 @@ class AxisMap:
     offset: float
 
     @classmethod
-    def of_network(cls, *, pixels: int, shown: int, padded: int, cells: int, align_corners: bool) -> AxisMap:
+    def of_network(
+        cls, *, pixels: int, shown: int, padded: int, cells: int, align_corners: bool, before: int = 0
+    ) -> AxisMap:
         """The rule of a network that saw the photo resized and padded.
 
         Parameters
@@ -41,11 +43,13 @@ class AxisMap:
         shown : int
             Pixels of the resized photo.
         padded : int
-            Pixels of the network's input: the resized photo, then padding.
+            Pixels of the network's input: the resized photo and its padding.
         cells : int
             Score cells.
         align_corners : bool
             Whether the first and last cell lie on the first and last input pixel, or cells are areas of equal size.
+        before : int
+            Pixels of padding before the photo.
 
         Notes
         -----
@@ -54,7 +58,7 @@ class AxisMap:
         pixel centres on pixel centres.
         """
         resize = shown / pixels
-        centre = 0.5 * resize - 0.5
+        centre = 0.5 * resize - 0.5 + before
         if align_corners:
             step = (cells - 1) / (padded - 1) if padded > 1 else 0.0
             return cls(resize * step, centre * step)

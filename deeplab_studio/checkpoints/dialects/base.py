@@ -12,6 +12,8 @@ from deeplab_studio.checkpoints.model import Preprocessing
 from deeplab_studio.core.labels import MAX_CLASSES, VOC_LABELS, LabelSet
 from deeplab_studio.networks.profile import Profile
 
+_MAX_CHANNELS = 1 << 16
+
 
 @dataclass(frozen=True, kw_only=True)
 class Blueprint:
@@ -62,6 +64,13 @@ class Dialect:
     plan: Callable[[Mapping[str, Tensor], int | None], Blueprint]
 
 
+IMAGENET = Preprocessing(divisor=255.0, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+"""Mean and deviation of ImageNet's photos, as torchvision's backbones have them."""
+
+CAFFE = Preprocessing(colour_order="BGR", divisor=1.0, mean=(104.008, 116.669, 122.675), std=(1.0, 1.0, 1.0))
+"""ImageNet's mean as the authors' Caffe networks have it."""
+
+
 def count_classes(tensors: Mapping[str, Tensor], *keys: str) -> int:
     """Number of classes a file's classifier has.
 
@@ -93,6 +102,18 @@ def count_classes(tensors: Mapping[str, Tensor], *keys: str) -> int:
 def name_classes(count: int) -> LabelSet:
     """VOC's classes for 21 outputs, numbered ones for any other count."""
     return VOC_LABELS if count == len(VOC_LABELS) else LabelSet.from_names(f"class {i}" for i in range(count))
+
+
+def count_channels(tensors: Mapping[str, Tensor], key: str, published: int) -> int:
+    """Number of outputs of the convolution with this weight; the published one if it is not there or makes no sense."""
+    if key in tensors and tensors[key].dim() > 0 and 1 <= tensors[key].shape[0] <= _MAX_CHANNELS:
+        return tensors[key].shape[0]
+    return published
+
+
+def paper_rates(output_stride: int) -> tuple[int, ...]:
+    """Atrous rates of DeepLabv3 and v3+: 6, 12 and 18, doubled at output stride 8 (DeepLabv3, section 4.1)."""
+    return (12, 24, 36) if output_stride == 8 else (6, 12, 18)
 
 
 def choose_output_stride(wanted: int | None, published: int, *others: int) -> int:
