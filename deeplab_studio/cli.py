@@ -22,6 +22,7 @@ COMMANDS = {
     "segment": "write a class map for every image",
     "evaluate": "score a model on a Pascal VOC data set",
     "logits": "write the network's own scores of one image",
+    "models": "get, convert, check and take apart models",
 }
 """Every command and what it does; each is a module of `deeplab_studio.commands`."""
 

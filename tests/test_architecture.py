@@ -47,8 +47,11 @@ DISTRIBUTIONS = {
     "safetensors": {"safetensors"},
     "typing-extensions": {"typing_extensions"},
     "pydensecrf2": {"pydensecrf"},
+    "onnx": {"onnx"},
+    "onnxscript": {"onnxscript"},
+    "onnxruntime": {"onnxruntime"},
 }
-"""What pyproject.toml installs with the program, its extra `reference` included -> the names it is imported by."""
+"""What pyproject.toml installs with the program and with its extras `reference` and `onnx` -> the names it goes by."""
 
 DECLARED = set().union(*DISTRIBUTIONS.values())
 
@@ -131,7 +134,8 @@ def violations(package: Path) -> list[str]:
 def test_the_dependencies_are_those_of_the_project_file() -> None:
     tomllib = pytest.importorskip("tomllib", reason="the standard library reads TOML from Python 3.11 on")
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    required = project["dependencies"] + project["optional-dependencies"]["reference"]
+    extras = project["optional-dependencies"]
+    required = [*project["dependencies"], *extras["reference"], *extras["onnx"]]
     assert {re.split("[<>=!~; ]", item)[0] for item in required} == set(DISTRIBUTIONS)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -25,6 +25,7 @@ from deeplab_studio.core.resources import shipped_models
 
 if TYPE_CHECKING:
     from deeplab_studio.checkpoints.download import Downloaded
+    from deeplab_studio.checkpoints.model import LoadedModel
 
 MODEL_SUFFIXES = frozenset({".pth", ".pt", ".tar", ".pkl", ".safetensors", ".npz", ".h5", ".caffemodel"})
 
@@ -52,6 +53,10 @@ class InstalledModel:
     state : {"ready", "unchecked", "changed", "missing"}
         "unchecked": its content was not looked at since it was added or touched, `ModelLibrary.verify` does.
         "changed": it is no longer, or never was, the file that is known under this name.
+    name : str
+        What it calls itself; empty if nobody has looked inside yet.
+    source, source_sha256 : str
+        The file it was converted from, and that file's hash; empty if it was not converted.
     """
 
     path: Path
@@ -60,6 +65,9 @@ class InstalledModel:
     sha256: str
     card: ModelCard | None
     state: State
+    name: str = ""
+    source: str = ""
+    source_sha256: str = ""
 
     @property
     def id(self) -> str:
@@ -70,7 +78,7 @@ class InstalledModel:
     @property
     def title(self) -> str:
         """What to call it."""
-        return self.card.title if self.card is not None else self.path.stem
+        return self.card.title if self.card is not None else self.name or self.path.stem
 
     def is_of(self, card: ModelCard | None) -> bool:
         """Whether it is the published model of `card`."""
@@ -90,6 +98,9 @@ class _Record:
     sha256: str
     card: str | None = None
     found: str = ""
+    name: str = ""
+    source: str = ""
+    source_sha256: str = ""
 
 
 @dataclass(slots=True)
@@ -212,6 +223,78 @@ class ModelLibrary:
             path = self._copy(path, sha256)
         return self._remember(path, sha256, card)
 
+    def convert(
+        self, path: Path, *, names: Sequence[str] | None = None, half: bool = False, cancel: CancelToken | None = None
+    ) -> InstalledModel:
+        """Take up a checkpoint of any dialect as a file of the program's own format. The file itself is not touched.
+
+        Parameters
+        ----------
+        path : Path
+            The checkpoint.
+        names : sequence of str, optional
+            What its classes are called, in the order of its outputs.
+        half : bool
+            Store the weights of the convolutions as float16, see `deeplab_studio.checkpoints.native.save_native`.
+        cancel : CancelToken, optional
+            Polled while the file is read.
+
+        Returns
+        -------
+        InstalledModel
+            An earlier one, if the same content was converted before.
+
+        Raises
+        ------
+        StudioError
+            If the file is no model this program can load, `names` do not fit it, or it cannot be written.
+        """
+        from deeplab_studio.checkpoints.native import NAME, SUFFIX, Provenance, save_native
+
+        path = path.absolute()
+        model = self.load(path)
+        if names is not None:
+            model = model.with_class_names(names)
+        ready = [known for known in self.installed() if known.state == "ready"]
+        before = next((known for known in ready if model.sha256 in (known.sha256, known.source_sha256)), None)
+        if before is not None and before.path.suffix == SUFFIX and before.origin != "external":
+            self._keep_names(before.sha256, names)
+            return before
+        if model.dialect == NAME:
+            added = self.add(path, copy=True, cancel=cancel)
+            self._keep_names(added.sha256, names)
+            return self._remember(added.path, added.sha256, added.card, name=model.title)
+        card = _card_of(path, model.sha256, cancel)
+        origin = Provenance(
+            source=card.url if card is not None else str(path),
+            sha256=model.sha256,
+            dialect=model.dialect,
+            licence=(card.licence or "") if card is not None else "",
+        )
+        with self._exclusive():
+            target = self.folder / f"{path.stem}{SUFFIX}"
+            if target.exists():
+                target = self.folder / f"{path.stem}-{model.sha256[:8]}{SUFFIX}"
+            save_native(model, target, half=half, provenance=origin)
+        sha256 = sha256_of(target, cancel)
+        return self._remember(target, sha256, card, name=model.title, source=str(path), source_sha256=model.sha256)
+
+    def load(self, path: Path, *, output_stride: int | None = None) -> LoadedModel:
+        """Load a model with the class names a person gave it, if there are any.
+
+        Raises
+        ------
+        CheckpointError
+            See `deeplab_studio.checkpoints.load_checkpoint`.
+        """
+        from deeplab_studio.checkpoints import load_checkpoint
+
+        model = load_checkpoint(path, output_stride=output_stride)
+        names = None
+        with contextlib.suppress(StudioError):  # a list that cannot be read is no reason not to open a file
+            names = self.class_names(model.sha256)
+        return model.with_class_names(names) if names is not None and len(names) == len(model.classes) else model
+
     def register(self, downloaded: Downloaded, card: ModelCard) -> InstalledModel:
         """Take up a finished download of `card`."""
         return self._remember(downloaded.path, downloaded.sha256, card)
@@ -271,9 +354,16 @@ class ModelLibrary:
         """Return the class names a person gave the file with this hash."""
         return self._read().classes.get(sha256)
 
-    def set_class_names(self, sha256: str, names: tuple[str, ...]) -> None:
-        """Keep the class names of the file with this hash, in the order of its outputs."""
-        self._change(lambda index: index.classes.__setitem__(sha256, tuple(names)))
+    def set_class_names(self, sha256: str, names: tuple[str, ...] | None) -> None:
+        """Keep the class names of the file with this hash, in the order of its outputs; None forgets them."""
+        if names is None:
+            self._change(lambda index: index.classes.pop(sha256, None))
+        else:
+            self._change(lambda index: index.classes.__setitem__(sha256, tuple(names)))
+
+    def _keep_names(self, sha256: str, names: Sequence[str] | None) -> None:
+        if names is not None:
+            self.set_class_names(sha256, tuple(names))
 
     # --- Files -------------------------------------------------------------------------------------------------------
 
@@ -298,11 +388,14 @@ class ModelLibrary:
         except OSError:
             return InstalledModel(path, origin, 0, sha256, card, "missing")
         state: State = "unchecked"
+        known = record or _Record("", 0, 0, "")
         if record is not None and (status.st_size, status.st_mtime_ns) == (record.size, record.mtime_ns):
             state = "changed" if record.found else "ready"
         elif record is None and card is not None and card.bytes not in (None, status.st_size):
             card = None
-        return InstalledModel(path, origin, status.st_size, sha256, card, state)
+        return InstalledModel(
+            path, origin, status.st_size, sha256, card, state, known.name, known.source, known.source_sha256
+        )
 
     def _copy(self, path: Path, sha256: str) -> Path:
         with self._exclusive():
@@ -317,12 +410,23 @@ class ModelLibrary:
 
     # --- The index ---------------------------------------------------------------------------------------------------
 
-    def _remember(self, path: Path, sha256: str, card: ModelCard | None, found: str = "") -> InstalledModel:
+    def _remember(
+        self, path: Path, sha256: str, card: ModelCard | None, found: str = "", **more: str
+    ) -> InstalledModel:
+        """Note a file; `more` are the name and source of a new one, those of a known one are kept."""
         status = path.stat()
         key = self._key(path)
-        name = card.id if card is not None else None
+        before = self._read().files.get(key)
+        if before is not None and before.sha256 == sha256:
+            more = {"name": before.name, "source": before.source, "source_sha256": before.source_sha256} | more
         record = _Record(
-            key, status.st_size, status.st_mtime_ns, sha256, name, found if not found.startswith(sha256) else ""
+            key,
+            status.st_size,
+            status.st_mtime_ns,
+            sha256,
+            card.id if card is not None else None,
+            found if not found.startswith(sha256) else "",
+            **more,
         )
         self._change(lambda index: index.files.__setitem__(key, record))
         return self._describe(path, record)

@@ -12,6 +12,7 @@ from deeplab_studio.core.errors import StudioError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from deeplab_studio.checkpoints.library import ModelLibrary
     from deeplab_studio.crf.params import CrfParams
     from deeplab_studio.engine import Predictor
 
@@ -70,25 +71,39 @@ def crf_params(text: str, parser: argparse.ArgumentParser) -> CrfParams | None:
 
 def open_predictor(options: argparse.Namespace, on_notice: Callable[[str], None]) -> Predictor:
     """The predictor ``--model``, ``--device`` and ``--size`` ask for."""
-    from deeplab_studio.checkpoints import load_checkpoint
+    from deeplab_studio.checkpoints.library import ModelLibrary
     from deeplab_studio.engine import Predictor, resolve_device
 
     device = resolve_device(options.device)
-    model = load_checkpoint(_model_path(options.model))
+    library = ModelLibrary()
+    model = library.load(find_model(options.model, library))
     return Predictor(model, device, on_notice, size=getattr(options, "size", "model"))
 
 
-def _model_path(wanted: str) -> Path:
-    """The file itself, or that of a model of the library."""
+def find_model(wanted: str, library: ModelLibrary) -> Path:
+    """The file itself, or that of a model of the library, by its id, its title or the id of its card.
+
+    Raises
+    ------
+    StudioError
+        If there is neither.
+    """
     path = Path(wanted)
     if path.exists():
         return path
-    from deeplab_studio.checkpoints.library import ModelLibrary
-
-    library = ModelLibrary()
     if model := library.find(wanted):
         return model.path
-    known = ", ".join(model.id for model in library.installed()) or "none"
+    from deeplab_studio.checkpoints.catalogue import find_card
+
+    if find_card(wanted) is not None:
+        raise StudioError(
+            f"the model {wanted!r} is not on this machine", hint=f"Get it with deeplab-studio models get {wanted}."
+        )
     raise StudioError(
-        "there is neither such a file nor such a model in the library", path=path, hint=f"Models there: {known}."
+        "there is neither such a file nor such a model in the library", path=path, hint=known_models(library)
     )
+
+
+def known_models(library: ModelLibrary) -> str:
+    """A sentence that names the models of the library."""
+    return f"Models there: {', '.join(model.id for model in library.installed()) or 'none'}."

@@ -162,11 +162,6 @@ class Inspection:
     trace: Trace
 
     @property
-    def score_stride(self) -> int:
-        """Input pixels per score cell, rounded."""
-        return max(1, round(self.input_size[0] / self.trace.score_size[0]))
-
-    @property
     def atrous(self) -> list[tuple[Convolution, int]]:
         """Atrous convolutions, those of a part that are alike together: the first, and how many they are."""
         return grouped(layer for layer in self.trace.convolutions if layer.is_atrous)
