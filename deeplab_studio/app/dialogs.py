@@ -116,9 +116,9 @@ class Dialogs(QObject):
 
     def show_in_folder(self, item_id: int) -> None:
         """Open the folder of an item's photo."""
-        path = self._window.session.path_of(item_id)
-        if path is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))
+        item = self._window.session.item(item_id)
+        if item is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(item.path.parent)))
 
     def _open_chosen(self, paths: list[Path]) -> None:
         if paths:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Signal
 
 from deeplab_studio.app.jobs import Job, Lane
 from deeplab_studio.core.errors import StudioError
@@ -233,3 +233,15 @@ class Predictions(QObject):
 
 def _key_of(model: ModelInfo, path: Path, shape: tuple[int, ...]) -> tuple[object, ...]:
     return (path, shape, model.model_id, model.device)
+
+
+def unmatched_notice(mapping: ClassMapping) -> str:
+    """What a person should know about a model's classes that the data set does not have; "" if it has all."""
+    names = mapping.unmatched
+    if not names:
+        return ""
+    shown = ", ".join(names[:5]) + ("…" if len(names) > 5 else "")
+    text = QCoreApplication.translate(
+        "Predictions", "The data set has no class for {0} of the model's classes ({1}): they become class 0."
+    )
+    return text.format(len(names), shown)

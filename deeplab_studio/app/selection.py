@@ -33,6 +33,12 @@ class Selection:
             return order[0]
         return order[min(max(order.index(self.current) + offset, 0), len(order) - 1)]
 
+    def step(self, order: list[int], offset: int) -> int | None:
+        """The item `offset` places from the current one in `order`, held within its ends; None if it is empty."""
+        if self.current not in order:
+            return order[0] if order else None
+        return order[min(max(order.index(self.current) + offset, 0), len(order) - 1)]
+
     def neighbour(self, gone: set[int]) -> int | None:
         """The first item that stays after the current one, else the last before it."""
         ids = [item.id for item in self.items]

@@ -17,7 +17,7 @@ from PySide6.QtCore import QObject, Signal
 from deeplab_studio.app.autosave import Autosave
 from deeplab_studio.app.document import CrfSettings, Document, DocumentShelf
 from deeplab_studio.app.jobs import Job, Lane
-from deeplab_studio.app.predictions import Prediction, Predictions
+from deeplab_studio.app.predictions import Prediction, Predictions, unmatched_notice
 from deeplab_studio.app.refinement import Refined, Refinement
 from deeplab_studio.app.selection import Selection
 from deeplab_studio.core.classmap import Edit, PaintRules, Stroke
@@ -106,6 +106,7 @@ class Session(QObject):
         self._stroke_class = 0
         self._after_stroke: list[Callable[[], None]] = []
         self._asked_to_predict: int | None = None
+        self._chosen_by_opening: int | None = None
         self._autosave = Autosave(self.disk, self)
         self._autosave.due.connect(self.save)
         self._autosave.failed.connect(self._on_failed)
@@ -168,15 +169,9 @@ class Session(QObject):
         """Mask files that came with the data set, by item."""
         return self._masks
 
-    def path_of(self, item_id: int) -> Path | None:
-        """The photo of an item in the list."""
-        item = self._selection.item(item_id)
-        return None if item is None else item.path
-
-    def state_of(self, item_id: int) -> str:
-        """How far an item in the list is."""
-        item = self._selection.item(item_id)
-        return "" if item is None else item.state
+    def item(self, item_id: int) -> Item | None:
+        """An item of the list."""
+        return self._selection.item(item_id)
 
     def hide_items(self, item_ids: Iterable[int]) -> None:
         """Take images off the list. Their photos and their labels stay where they are."""
@@ -406,7 +401,7 @@ class Session(QObject):
         self._selection.items = list(opened.items)
         self.itemsChanged.emit(self._selection.items)
         if opened.first is not None:
-            self._selection.current = None if opened.first != self._selection.current else self._selection.current
+            self._chosen_by_opening = opened.first
             self.select(opened.first)
 
     def _leave_project(self) -> None:
@@ -439,8 +434,18 @@ class Session(QObject):
                 self.current = None
                 self.currentChanged.emit(None)
                 self.noticed.emit("error", str(error))
+                self._skip_what_opening_chose(item.id)
 
         self.disk.submit(("load", item.id), work, self._on_loaded, failed, priority=priority, interrupt=False)
+
+    def _skip_what_opening_chose(self, item_id: int) -> None:
+        """Show the next image instead of a broken one that nobody asked for in particular."""
+        if item_id == self._chosen_by_opening:
+            ids = [item.id for item in self._selection.items]
+            following = ids[ids.index(item_id) + 1 :]
+            self._chosen_by_opening = following[0] if following else None
+            if following:
+                self.select(following[0])
 
     def _on_loaded(self, loaded: tuple[Document, list[str]]) -> None:
         document, notices = loaded
@@ -537,11 +542,9 @@ class Session(QObject):
         self.refinement.forget()
         self.previewed.emit(None)
         if model is not None:
-            unmatched = self._mapping().unmatched
-            if unmatched:
-                shown = ", ".join(unmatched[:5]) + ("…" if len(unmatched) > 5 else "")
-                text = self.tr("The data set has no class for {0} of the model's classes ({1}): they become class 0.")
-                self.noticed.emit("warning", text.format(len(unmatched), shown))
+            notice = unmatched_notice(self._mapping())
+            if notice:
+                self.noticed.emit("warning", notice)
         self._want_predictions()
 
     def _on_failed(self, error: StudioError) -> None:

@@ -468,9 +468,9 @@ class MainWindow(QMainWindow):
         order = self.files_panel.shown_ids()
         current = self.session.current_id
         self._mark("done")
-        open_ids = [each for each in order if self.session.state_of(each) in ("new", "in progress")]
+        open_ids = {item.id for item in self.session.items if item.state in ("new", "in progress")}
         after = order[order.index(current) + 1 :] if current in order else order
-        following = next((each for each in after if each in open_ids), next(iter(open_ids), None))
+        following = next((each for each in [*after, *order] if each in open_ids), None)
         if following is None:
             self.status_area.show_notice(self.tr("That was the last one: every image in the list is done."), "success")
         else:
@@ -511,9 +511,9 @@ class MainWindow(QMainWindow):
         self.model_bar.set_progress("")
 
     def _want_thumbnail(self, item_id: int) -> None:
-        path = self.session.path_of(item_id)
-        if path is not None:
-            self.thumbnails.want(item_id, path)
+        item = self.session.item(item_id)
+        if item is not None:
+            self.thumbnails.want(item_id, item.path)
 
     def _paint_without_model(self) -> None:
         self.settings.set("model/paint_only", True)

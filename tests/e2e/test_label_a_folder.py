@@ -122,8 +122,8 @@ def test_an_exported_data_set_opens_again_and_is_gone_on_with(
     window.open_paths([photos[0].parent])
     wait_for_photo(qtbot, window, photos[0])
     paint_a_person(qtbot, window)
+    labels = window.session.current.class_map.labels.copy()
     qtbot.keyClick(window, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
-    labels = window.session._shelf.documents()[0].class_map.labels.copy()
     assert "1 items" in export_through_the_dialog(qtbot, window, tmp_path / "out")
     window.open_paths([tmp_path / "out"])
     qtbot.waitUntil(
