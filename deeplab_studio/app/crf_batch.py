@@ -219,7 +219,7 @@ class CrfBatch(QObject):
         session, project, settings = self._session, self._project, self._settings
         if self._over or project is None or session.project is not project:
             return
-        if self._reopen and outcome.changed and session.state_of(item.id) in FINISHED:
+        if self._reopen and outcome.changed and _state(session, item.id) in FINISHED:
             session.set_state(item.id, "in progress")
         document = session.document(item.id)
         if document is not None:
@@ -269,3 +269,8 @@ class CrfBatch(QObject):
             self._over = True
             self._lane.keep_only(())
             self.ended.emit(self.summary)
+
+
+def _state(session: Session, item_id: int) -> str:
+    item = session.item(item_id)
+    return "" if item is None else item.state

@@ -302,8 +302,7 @@ class Session(QObject):
 
     def set_state(self, item_id: int, state: str) -> None:
         """Change how far an image is."""
-        item = self._selection.item(item_id)
-        project = self.project
+        item, project = self._selection.item(item_id), self.project
         if item is None or project is None or item.state == state:
             return
         self._replace_item(replace(item, state=state))
@@ -376,8 +375,6 @@ class Session(QObject):
         if self.project is not None:
             self.project.close()
             self.project = None
-
-    # What follows is the session's own business.
 
     def _on_opened(self, opened: Opened) -> None:
         for problem in opened.problems:
