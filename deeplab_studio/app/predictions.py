@@ -182,8 +182,8 @@ class Predictions(QObject):
         self.modelLoading.emit("")
 
     def forget(self) -> None:
-        """Drop all scores kept."""
-        self.lane.keep_only(())
+        """Drop all scores kept, and every prediction under way; a model that is being loaded is still wanted."""
+        self.lane.keep_only({_LOADING})
         self._cache.clear()
 
     def close(self) -> None:

@@ -348,3 +348,13 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_in_use(modelled: Session, 
     qtbot.waitUntil(lambda: any(level == "error" for level, _ in modelled.notices))
     assert "weights.pth" in modelled.notices[-1][1]
     assert modelled.predictions.model is in_use
+
+
+def test_a_folder_opened_while_a_model_loads_does_not_stop_it(
+    shared: Path, session: Session, qtbot: QtBot, tmp_path: Path
+) -> None:
+    make_photos(tmp_path / "photos", 1)
+    with qtbot.waitSignal(session.predictions.modelChanged, timeout=60_000):
+        session.predictions.load_model(shared / "data/weights/deeplabv3_mnv2_1.0_voc_trainaug_fp16.npz")
+        session.open_paths([tmp_path / "photos"])
+    assert session.predictions.model is not None
