@@ -50,7 +50,7 @@ class ShortcutsDialog(QDialog):
 
 
 def shortcut_rows() -> list[tuple[str, str]]:
-    """Name and keys of every action that has one, and of the keys and buttons that the canvas itself knows."""
+    """Name and keys of every action that has one, and what the canvas itself knows."""
 
     def keys(shortcuts: tuple[str, ...]) -> str:
         return ",  ".join(QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText) for key in shortcuts)
@@ -60,8 +60,13 @@ def shortcut_rows() -> list[tuple[str, str]]:
         for spec in ACTIONS
         if spec.shortcuts and not spec.id.startswith("class_")
     ]
+    return [*rows, *canvas_rows()]
+
+
+def canvas_rows() -> list[tuple[str, str]]:
+    """What the canvas itself does with keys and the mouse."""
     space = QKeySequence(Qt.Key.Key_Space).toString(QKeySequence.SequenceFormat.NativeText)
-    rows += [
+    return [
         (translated("Class by its number"), "0 … 9"),
         (translated("Move the picture while held"), space),
         (translated("Zoom at the cursor"), translated("Wheel")),
@@ -70,4 +75,3 @@ def shortcut_rows() -> list[tuple[str, str]]:
         (translated("Erase with the brush"), translated("Right button")),
         (translated("Take the stroke back"), "Esc"),
     ]
-    return rows
