@@ -44,6 +44,7 @@ DISTRIBUTIONS = {
     "httpx": {"httpx"},
     "filelock": {"filelock"},
     "rich": {"rich"},
+    "h5py": {"h5py"},
     "safetensors": {"safetensors"},
     "typing-extensions": {"typing_extensions"},
     "pydensecrf2": {"pydensecrf"},

@@ -17,7 +17,28 @@ from deeplab_studio.core.resources import resource
 Caution = Literal["trained-on-val", "not-comparable"]
 Purpose = Literal["segmentation", "initialisation"]
 
-SUPPORTED_DIALECTS = frozenset({"deeplab-studio", "torchvision", "tensorflow-zoo"})
+SUPPORTED_DIALECTS = frozenset(
+    {
+        "bubbliiiing",
+        "caffe",
+        "caffe-converted",
+        "chenxi116",
+        "chenxi116-gn-ws",
+        "coincheung",
+        "deeplab-studio",
+        "isht7",
+        "jfzhang95",
+        "kazuto1011",
+        "keras",
+        "mmseg",
+        "segmentron",
+        "smp",
+        "tensorflow-zoo",
+        "torchvision",
+        "vainf",
+        "wangleihitcs",
+    }
+)
 """Dialects `load_checkpoint` reads, repeated here because asking it imports torch; a test holds them equal."""
 
 VOC_VAL = "VOC 2012 val"

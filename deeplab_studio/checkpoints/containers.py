@@ -10,15 +10,18 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from deeplab_studio.checkpoints import keras_file
+from deeplab_studio.checkpoints.caffe_file import looks_like_caffe, read_caffe
 from deeplab_studio.checkpoints.errors import CheckpointError
 from deeplab_studio.checkpoints.native import looks_like_safetensors, read_safetensors
 from deeplab_studio.core.files import explain_os_error
+from deeplab_studio.core.labels import VOC_LABELS, LabelClass, LabelSet, voc_palette
 
 GET_AGAIN = "Download or copy it again."
 
@@ -26,7 +29,6 @@ _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
 """A pickled 0x1950a86a20f9469cfc6c, with which files from before torch 1.6 begin."""
 
 _FOREIGN = (
-    (b"\x89HDF", "an HDF5 (Keras) file"),
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"\x1f\x8b", "a gzip archive"),
@@ -41,18 +43,28 @@ _SMALL_ARCHIVE = 64 << 20
 _safe_globals_lock = threading.Lock()
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a checkpoint by name, without wrapper and prefixes.
+class Contents(NamedTuple):
+    """What was read from a file.
+
+    Attributes
+    ----------
+    tensors : dict
+        By name, without wrapper and prefixes; in the file's order, on the CPU, in the file's own types.
+    classes : LabelSet or None
+        The classes, where the file names them.
+    """
+
+    tensors: dict[str, Tensor]
+    classes: LabelSet | None = None
+
+
+def read_contents(path: Path) -> Contents:
+    """Read a checkpoint, whatever wrote it.
 
     Parameters
     ----------
     path : Path
-        A file saved by ``torch.save`` (zip or pre-1.6), ``numpy.savez`` or safetensors.
-
-    Returns
-    -------
-    dict
-        In the file's order, on the CPU, in the file's own types.
+        A file saved by ``torch.save`` (zip or pre-1.6), ``numpy.savez``, safetensors, Keras (HDF5) or Caffe.
 
     Raises
     ------
@@ -68,8 +80,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise unreadable(path, error) from error
     if head.startswith(_LEGACY_TORCH):
         return _read_torch(path)
+    if head.startswith(keras_file.MAGIC):
+        return Contents(keras_file.read_keras(path))
     if looks_like_safetensors(head):
-        return _strip(read_safetensors(path))
+        return Contents(_strip(read_safetensors(path)))
+    if looks_like_caffe(head):
+        return Contents(read_caffe(path))
     raise CheckpointError(_what_it_is(head), path=path, hint=_next_step(head))
 
 
@@ -89,20 +105,20 @@ def _what_it_is(head: bytes) -> str:
             return f"this is {name}, not a checkpoint this program reads"
     if head.startswith(b"\x80"):
         return "this is a Python pickle that torch did not write; it could hold program code and is not opened"
-    return "this is not a checkpoint: it was saved neither by torch nor by NumPy nor as safetensors"
+    return "this is not a checkpoint: nothing that torch, NumPy, Keras, Caffe or safetensors wrote"
 
 
 def _next_step(head: bytes) -> str:
     if not head or _is_html(head) or head.startswith(b"version https://git-lfs"):
         return GET_AGAIN
-    return "Choose a .pth or .pt file saved by torch, or the TensorFlow model zoo's .npz."
+    return "Choose a .pth or .pt file saved by torch, a Keras .h5, a .caffemodel or a .safetensors file."
 
 
 def _is_html(head: bytes) -> bool:
     return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 
-def _read_zip(path: Path, file: IO[bytes]) -> dict[str, Tensor]:
+def _read_zip(path: Path, file: IO[bytes]) -> Contents:
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
@@ -122,7 +138,7 @@ def _read_zip(path: Path, file: IO[bytes]) -> dict[str, Tensor]:
         return _read_torch(path)
     if names and all(name.endswith(".npy") for name in names):
         _refuse_bomb(path, unpacked, max(_MAX_EXPANSION * size, _SMALL_ARCHIVE))
-        return _read_npz(path)
+        return Contents(_read_npz(path))
     raise CheckpointError(
         "this is a zip archive that holds no checkpoint",
         path=path,
@@ -176,7 +192,7 @@ def _refuse_lying_header(path: Path, stream: IO[bytes], member: zipfile.ZipInfo)
         raise ValueError("header and size disagree")
 
 
-def _read_torch(path: Path) -> dict[str, Tensor]:
+def _read_torch(path: Path) -> Contents:
     try:
         with _safe_globals_lock, torch.serialization.safe_globals(_harmless_globals()):
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -219,17 +235,38 @@ def _harmless_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], s
     ]
 
 
-def _unwrap(path: Path, content: object) -> dict[str, Tensor]:
+def _unwrap(path: Path, content: object) -> Contents:
     """Find the state dict in what a training script saved and strip what parallel training put before its names."""
     if isinstance(content, Mapping):
         for candidate in (content, *(content.get(name) for name in _WRAPPERS)):
             if isinstance(candidate, Mapping):
                 tensors = {str(name): value for name, value in candidate.items() if isinstance(value, Tensor)}
                 if len(tensors) > 1:
-                    return _strip(tensors)
+                    return Contents(_strip(tensors), _classes(content.get("meta")))
     raise CheckpointError(
         "it holds no state dict", path=path, hint="Save the weights with torch.save(model.state_dict(), ...)."
     )
+
+
+def _classes(meta: object) -> LabelSet | None:
+    """The classes mmsegmentation writes beside its weights: names, and colours if there are enough."""
+    if not isinstance(meta, Mapping):
+        return None
+    stated = meta.get("dataset_meta", meta)
+    if not isinstance(stated, Mapping):
+        return None
+    names = stated.get("CLASSES", stated.get("classes"))
+    colours = stated.get("PALETTE", stated.get("palette"))
+    if not isinstance(names, list | tuple):
+        return None
+    try:
+        if not isinstance(colours, list | tuple) or len(colours) != len(names):
+            colours = voc_palette()
+        rows = [tuple(int(channel) for channel in row) for row in colours[: len(names)]]
+        found = LabelSet(tuple(LabelClass(str(name), (r, g, b)) for name, (r, g, b) in zip(names, rows, strict=True)))
+        return VOC_LABELS if found.classes == VOC_LABELS.classes else found
+    except (TypeError, ValueError):
+        return None  # not worth refusing the weights for
 
 
 def _strip(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

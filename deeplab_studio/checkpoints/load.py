@@ -5,24 +5,32 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from deeplab_studio.checkpoints.containers import GET_AGAIN, read_tensors
+from deeplab_studio.checkpoints.containers import GET_AGAIN, read_contents
 from deeplab_studio.checkpoints.dialects import DIALECTS, Blueprint, Dialect
 from deeplab_studio.checkpoints.digest import sha256_of
 from deeplab_studio.checkpoints.errors import CheckpointError
 from deeplab_studio.checkpoints.model import LoadedModel
 from deeplab_studio.core.cancel import CancelToken
 from deeplab_studio.networks.deeplab import DeepLab
+from deeplab_studio.networks.profile import ScaledSize
 
 _COUNTER = "num_batches_tracked"
 """Batch normalisation's step counter: absent from files before torch 0.4.1 and without effect on predictions."""
 
 
-def load(path: str | os.PathLike[str], *, output_stride: int | None = None) -> LoadedModel:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    output_stride: int | None = None,
+    multi_scale: Literal["published", "off"] | ScaledSize = "published",
+) -> LoadedModel:
     """See `deeplab_studio.checkpoints.load_checkpoint`."""
     path = Path(path)
     if path.is_dir():
@@ -34,7 +42,7 @@ def load(path: str | os.PathLike[str], *, output_stride: int | None = None) -> L
         with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:  # hashing leaves the GIL to the reader
             hashing = pool.submit(sha256_of, path, no_use)
             try:
-                tensors = read_tensors(path)
+                tensors, classes = read_contents(path)
             except CheckpointError:
                 no_use.cancel()
                 raise
@@ -44,17 +52,32 @@ def load(path: str | os.PathLike[str], *, output_stride: int | None = None) -> L
         network = _build(blueprint, tensors)
     except CheckpointError as error:
         raise CheckpointError(error.reason, path=path, hint=error.hint) from error
-    return LoadedModel(
+    if classes is None or len(classes) != len(blueprint.classes):
+        classes = blueprint.classes
+    model = LoadedModel(
         network=network,
         profile=blueprint.profile,
         preprocessing=blueprint.preprocessing,
-        classes=blueprint.classes,
+        classes=classes,
         dialect=dialect.name,
         title=blueprint.title,
         path=path,
         sha256=sha256,
         model_id=path.stem if sha256[:8] in path.stem else f"{path.stem}-{sha256[:8]}",
     )
+    return _at_scales(model, multi_scale)
+
+
+def _at_scales(model: LoadedModel, wanted: Literal["published", "off"] | ScaledSize) -> LoadedModel:
+    if wanted == "published":
+        return model
+    if wanted == "off":
+        return model.with_multi_scale(None)
+    if model.profile.multi_scale is None:
+        raise CheckpointError(
+            f"{model.title} looks at one scale alone", path=model.path, hint="Load it without a choice of scales."
+        )
+    return model.with_multi_scale(replace(model.profile.multi_scale, size=wanted))
 
 
 def _recognise(tensors: Mapping[str, Tensor]) -> Dialect:
@@ -63,7 +86,7 @@ def _recognise(tensors: Mapping[str, Tensor]) -> Dialect:
             return dialect
     raise CheckpointError(
         f"its tensors are not those of a DeepLab model this program knows; the first are {_some(list(tensors))}",
-        hint="Known are torchvision's DeepLabv3 files and the TensorFlow model zoo's MobileNetV2 DeepLabv3.",
+        hint="The documentation lists the projects whose files are known.",
     )
 
 
@@ -111,7 +134,8 @@ def _checked(tensor: Tensor, key: str, shape: torch.Size) -> Tensor:
             f"tensor {key!r} does not hold floating-point numbers", hint="Use the file from before its quantisation."
         )
     tensor = tensor.detach().to(torch.float32).contiguous()
-    if not torch.isfinite(tensor).all():
+    # One pass that allocates nothing; NaN is passed on.
+    if tensor.numel() and not torch.isfinite(torch.stack(torch.aminmax(tensor))).all():
         raise CheckpointError(f"tensor {key!r} holds NaN or infinite values", hint=GET_AGAIN)
     if key.endswith("running_var") and (tensor < 0).any():
         raise CheckpointError(f"tensor {key!r} holds negative variances", hint=GET_AGAIN)

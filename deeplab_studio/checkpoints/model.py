@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.labels import LabelClass, LabelSet
@@ -80,6 +80,9 @@ class Preprocessing:
         And to a multiple of this many.
     pad_place : {"end", "around"}
         Where: at the bottom and right, or on all sides alike (of an odd number of pixels the last at the end).
+    softmax_on : {"photo", "input"}
+        Where probabilities are taken: on the photo, after the logits were interpolated there, or on the network's
+        input; then they are resized to the photo.
     pad_level : float, optional
         With which 8-bit level; None for zeros after the normalisation, which is the mean.
     """
@@ -93,6 +96,7 @@ class Preprocessing:
     multiple_of: int = 1
     pad_place: Literal["end", "around"] = "end"
     pad_level: float | None = None
+    softmax_on: Literal["photo", "input"] = "photo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,7 +141,7 @@ class LoadedModel:
 
     def with_multi_scale(self, multi_scale: MultiScaleProfile | None) -> LoadedModel:
         """The same model, weights shared, that looks at an image at other scales besides its own; None for none."""
-        network = copy.copy(self.network)
+        network: Any = copy.copy(self.network)
         profile = replace(self.profile, multi_scale=multi_scale)
         network.profile = profile
         return replace(self, network=network, profile=profile)

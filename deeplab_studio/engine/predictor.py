@@ -118,18 +118,23 @@ class Predictor:
         padded = self._input_size(*shown, like_authors=self._padded_like_authors)
         place = photo_place(shown, padded, self.preprocessing)
         logits = self._logits(pixels, place, padded, cancel, progress)
-        rows, columns = (
-            AxisMap.of_network(
-                pixels=(height, width)[axis],
-                shown=shown[axis],
-                padded=padded[axis],
-                cells=logits.shape[1 + axis],
-                align_corners=self.profile.align_corners,
-                before=place[axis],
+
+        def scores(pixels: tuple[int, int], seen: Scores | None = None) -> Scores:
+            rows, columns = (
+                AxisMap.of_network(
+                    pixels=pixels[axis],
+                    shown=shown[axis],
+                    padded=padded[axis],
+                    cells=logits.shape[1 + axis],
+                    align_corners=self.profile.align_corners,
+                    before=place[axis],
+                )
+                for axis in (0, 1)
             )
-            for axis in (0, 1)
-        )
-        return Scores(logits, rows, columns, (height, width), self.classes, self.model_id)
+            return Scores(logits, rows, columns, pixels, self.classes, self.model_id, seen)
+
+        on_input = self.preprocessing.softmax_on == "input" and shown != (height, width)
+        return scores((height, width), scores(shown) if on_input else None)
 
     def native_logits(self, image: Pixels, cancel: CancelToken | None = None) -> npt.NDArray[np.float32]:
         """The network's output for a photo at its own size, in one pass and at one scale.

@@ -93,6 +93,9 @@ class Scores:
         What the C channels stand for.
     model_id : str
         Who said so.
+    seen : Scores, optional
+        The same scores on the photo at the size the network saw it, where the softmax is to be taken there and the
+        probabilities are to be resized to the photo.
     """
 
     logits: Floats
@@ -101,6 +104,7 @@ class Scores:
     image_size: tuple[int, int]
     label_set: LabelSet
     model_id: str
+    seen: Scores | None = None
 
     @property
     def nbytes(self) -> int:
@@ -115,6 +119,8 @@ class Scores:
         (H, W) uint8 array
             The logits are upsampled first. Memory beyond the result does not grow with the photo's height.
         """
+        if self.seen is not None:
+            return self._resized(self.seen).class_map()
         height, width = self.image_size
         result = np.empty((height, width), np.uint8)
         above = None
@@ -151,7 +157,8 @@ class Scores:
         height, width = size or self.image_size
         wanted = np.arange(len(self.logits)) if classes is None else np.asarray(classes, np.intp)
         result = np.empty((len(wanted), height, width), np.float32)
-        for rows, strip in self._softmax(height, width):
+        strips = self._softmax if self.seen is None else self._resized(self.seen)._interpolated
+        for rows, strip in strips(height, width):
             result[:, rows] = strip[wanted]
         return result
 
@@ -189,8 +196,25 @@ class Scores:
             np.maximum(peaks, strip.max(axis=(1, 2)), out=peaks)
         return peaks
 
+    def _resized(self, seen: Scores) -> Scores:
+        """The probabilities of `seen`, in the place of logits, to be interpolated on this photo."""
+        probabilities = seen.probabilities()
+        rows, columns = (
+            AxisMap.of_network(pixels=pixels, shown=pixels, padded=pixels, cells=cells, align_corners=False)
+            for pixels, cells in zip(self.image_size, probabilities.shape[1:], strict=True)
+        )
+        return Scores(probabilities, rows, columns, self.image_size, self.label_set, self.model_id)
+
     def _softmax(self, height: int, width: int) -> Iterator[tuple[slice, Floats]]:
         """Probabilities (C, rows, width) strip by strip, for a photo seen at the given size."""
+        for rows, strip in self._interpolated(height, width):
+            strip -= strip.max(axis=0)
+            np.exp(strip, out=strip)
+            strip /= strip.sum(axis=0)
+            yield rows, strip
+
+    def _interpolated(self, height: int, width: int) -> Iterator[tuple[slice, Floats]]:
+        """Logits (C, rows, width) strip by strip, for a photo seen at the given size."""
         above = None
         for rows, cell, between in self._strips(height, width):
             if above != cell:
@@ -200,9 +224,6 @@ class Scores:
                 step = self._expand(lower, width) - start
             strip = between * step[:, None]
             strip += start[:, None]
-            strip -= strip.max(axis=0)
-            np.exp(strip, out=strip)
-            strip /= strip.sum(axis=0)
             yield rows, strip
 
     def _strips(self, height: int, width: int) -> Iterator[tuple[slice, int, Floats]]:

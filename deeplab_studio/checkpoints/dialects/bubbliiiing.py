@@ -26,8 +26,9 @@ PREPROCESSING = Preprocessing(
     pad_to=512,
     pad_place="around",
     pad_level=128,
+    softmax_on="input",
 )
-"""A letterbox of 512 x 512 with grey bars."""
+"""A letterbox of 512 x 512 with grey bars, cut off again after the softmax."""
 
 
 def recognises(keys: Collection[str]) -> bool:

@@ -100,7 +100,7 @@ def test_a_whole_pickled_network_is_refused_by_name(tmp_path: Path) -> None:
         (b"<!DOCTYPE html><html><body>404 Not Found</body></html>", "web page"),
         (b"\r\n <html>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "damaged"),
         (b"\x1f\x8b\x08" + bytes(100), "gzip"),
         (b"\x00" * 1000, "not a checkpoint"),
         (b"hello", "not a checkpoint"),
