@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -83,7 +84,8 @@ def export_onnx(model: LoadedModel, path: str | os.PathLike[str]) -> Exported:
     _describe(proto, model)
     with atomic_write(path) as temporary:
         onnx.save(proto, temporary)
-        difference = max(_difference(network, runtime, temporary, size, path) for size in sizes)
+        images = (_noise(model, size) for size in sizes)
+        difference = max(_difference(network, runtime, temporary, image, path) for image in images)
         if not difference <= TOLERANCE:
             raise StudioError(
                 f"its logits would differ from torch's by {difference:.2g}, more than {TOLERANCE:g}; nothing is kept",
@@ -181,11 +183,19 @@ def _describe(proto: onnx.ModelProto, model: LoadedModel) -> None:
         entry.key, entry.value = key, value
 
 
+def _noise(model: LoadedModel, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Random pixels of this (height, width), (1, 3, height, width), normalised as the model wants."""
+    how = model.preprocessing
+    mean, std = (np.asarray(values, np.float32)[:, None, None] for values in (how.mean, how.std))
+    pixels = np.random.default_rng(0).integers(0, 256, (3, *size)).astype(np.float32)
+    image: npt.NDArray[np.float32] = (pixels / np.float32(how.divisor) - mean) / std
+    return image[None]
+
+
 def _difference(
-    network: nn.Module, runtime: Any, file: Path, size: tuple[int, int], path: str | os.PathLike[str]
+    network: nn.Module, runtime: Any, file: Path, image: npt.NDArray[np.float32], path: str | os.PathLike[str]
 ) -> float:
-    """Largest absolute difference between the file's logits and torch's for noise of this size."""
-    image = np.random.default_rng(0).normal(size=(1, 3, *size)).astype(np.float32)
+    """Largest absolute difference between the file's logits and torch's."""
     with torch.inference_mode():
         expected = network(torch.from_numpy(image)).numpy()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -37,7 +38,9 @@ def fuse_scales(score: Callable[[Tensor], Tensor], x: Tensor, profile: MultiScal
 
 def resized(x: Tensor, scale: float, profile: MultiScaleProfile) -> Tensor:
     """An image (N, C, H, W) at another scale, see `MultiScaleProfile.size`; never less than a pixel a side."""
-    height, width = (int(length * scale) for length in x.shape[2:])
+    # Whole numbers alone: tracing for ONNX follows these to other sizes, and would freeze a product with a float.
+    ratio = Fraction(scale).limit_denominator(1000)
+    height, width = (length * ratio.numerator // ratio.denominator for length in x.shape[2:])
     corners = profile.align_corners
     if profile.size == "scale-factor" and height and width:
         return functional.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=corners)
