@@ -78,7 +78,8 @@ class Refinement(QObject):
     """Runs the CRF for the image on screen.
 
     There is never more than one picture under way and one waiting: a newer wish takes the place of the one that waits,
-    and the exact result makes way for a slider that moves again.
+    and the exact result makes way for a slider that moves again. Of a drag's last parameters the preview is shown
+    first; where that is the exact result already, it is not computed again.
 
     Signals
     -------
@@ -102,7 +103,9 @@ class Refinement(QObject):
         self.tracing = False
         """Whether somebody looks at the stages: then every run keeps them."""
         self._refiner: tuple[Document, Refiner] | None = None
+        self._level = 0  # the next photo's previews are as large as this one's proved fast enough
         self._decided: _Decided | None = None
+        self._followed: tuple[_Decided, tuple[Refined, Trace | None]] | None = None
 
     def follow(self, document: Document, settings: CrfSettings, mapping: ClassMapping) -> None:
         """Show what `settings` would give, as soon as possible; nothing queues up."""
@@ -119,20 +122,27 @@ class Refinement(QObject):
         self._decided = None
 
     def settle(self, document: Document, settings: CrfSettings, mapping: ClassMapping) -> None:
-        """Compute the exact result for `settings`; whatever was being followed is dropped."""
-        self.lane.keep_only(())
-        self._decided = None
-        self._submit("exact", document, settings, mapping, _Decided(document, mapping))
+        """Compute the exact result for `settings`."""
+        self.lane.keep_only({"live"})
+        followed, self._decided = self._decided, None
+        if followed is None or followed.document is not document:
+            followed = _Decided(document, mapping)
+        self._submit("exact", document, settings, mapping, followed)
 
     def look(self, document: Document, settings: CrfSettings, mapping: ClassMapping) -> None:
         """Trace the stages with these settings, without a new class map."""
         self._submit("trace", document, settings, mapping, _Decided(document, mapping))
 
-    def forget(self) -> None:
-        """Drop everything; the image on screen or its scores changed."""
+    def drop(self) -> None:
+        """Stop everything: the class map is no longer what it was."""
         self.lane.keep_only(())
-        self._refiner = None
         self._decided = None
+
+    def forget(self) -> None:
+        """Stop everything and keep nothing: the image on screen or its scores changed."""
+        self.drop()
+        self._refiner = None
+        self._followed = None
 
     def close(self) -> None:
         """Stop and wait for the thread."""
@@ -149,20 +159,26 @@ class Refinement(QObject):
 
         def work(job: Job) -> tuple[Refined, Trace | None]:
             start = time.perf_counter()
+            known = self._followed
+            if exact and known is not None and known[0] is decided and known[1][0].settings == settings:
+                return known[1]
             refiner = self._refiner_of(document)
             params = settings.on_photo(*shape)
             evidence = decided.evidence if settings.on else None
             trace: Trace | None = None
-            preview = refiner.reduces if only_trace else not exact
-            if only_trace or (self.tracing and not (exact and refiner.reduces)):
+            preview = refiner.large if only_trace else not exact
+            is_exact = exact or not refiner.has_preview
+            if only_trace or (self.tracing and not (exact and refiner.large)):
                 result, trace = refiner.trace(params, evidence, preview=preview, cancel=job.token)
             elif settings.on:
                 result = refiner.refine(params, evidence, preview=preview, cancel=job.token)
             if not settings.on and not only_trace:
                 result = scores.class_map()
+            self._level = refiner.level
             milliseconds = (time.perf_counter() - start) * 1000
-            labels = mapping.to_target[result]
-            return Refined(document.item.id, labels, settings, exact or not refiner.has_preview, milliseconds), trace
+            outcome = Refined(document.item.id, mapping.to_target[result], settings, is_exact, milliseconds), trace
+            self._followed = (decided, outcome) if is_exact and not only_trace else None
+            return outcome
 
         def done(outcome: tuple[Refined, Trace | None]) -> None:
             refined, trace = outcome
@@ -173,7 +189,7 @@ class Refinement(QObject):
             if exact and self.tracing and trace is None:
                 self._submit("trace", document, settings, mapping, decided)
 
-        priority = {"exact": 1, "live": 0, "trace": -1}[key]
+        priority = {"live": 2, "exact": 1, "trace": 0}[key]
         self.lane.submit(key, work, done, self.failed.emit, priority=priority, interrupt=key != "live")
 
     def _refiner_of(self, document: Document) -> Refiner:
@@ -184,6 +200,6 @@ class Refinement(QObject):
         assert scores is not None
         kept = self._refiner
         if kept is None or kept[0] is not document or kept[1].scores is not scores:
-            kept = (document, Refiner(document.image.pixels, scores))
+            kept = (document, Refiner(document.image.pixels, scores, level=self._level))
             self._refiner = kept
         return kept[1]

@@ -556,7 +556,7 @@ class Session(QObject):
         document = self.current
         if document is None or self._stroke is not None:
             return
-        self.refinement.lane.keep_only(())
+        self.refinement.drop()
         self.previewed.emit(None)
         moved = document.history.undo() if back else document.history.redo()
         if moved is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -29,14 +31,23 @@ PREVIEW_WORK = 2_000_000
 PREVIEW_PROBABILITY = 0.05
 """A class that gets above this somewhere is part of every preview."""
 
+SLOW_MS = 60.0
+"""Previews that take longer become smaller. A picture waits for the one before it, so a hand sees up to twice this."""
+
+FAST_MS = 18.0
+"""Previews that take less become larger again. Far from `SLOW_MS`, or sizes would alternate."""
+
+SMALLEST_LEVEL = 4
+"""Each level has half the pixels of the one before; level 0 is the largest preview."""
+
 
 class Refiner:
     """Refines one photo's scores again and again with other parameters.
 
     Probabilities and lattices are kept: new weights cost only the mean-field iterations, a new sigma one lattice.
 
-    What takes too long for a slider has a preview: with the most probable classes only, and, on large photos, at a
-    reduced size.
+    What takes too long for a slider has a preview: with the most probable classes only, and, on large photos or slow
+    machines, at a reduced size.
 
     Parameters
     ----------
@@ -44,9 +55,16 @@ class Refiner:
     scores : Scores
         Of that image.
     preview_pixels : int
-        Size of the preview; photos that are not larger are never reduced.
+        Size of the preview; photos that are not larger are reduced only if they prove too slow.
     preview_work : int
         Pixels times classes of the preview, about.
+    level : int
+        How slow the machine proved with another photo: its `level`.
+
+    Attributes
+    ----------
+    level : int
+        By how many halvings previews are smaller than they should be; found out while they are made.
     """
 
     def __init__(
@@ -55,25 +73,27 @@ class Refiner:
         scores: Scores,
         preview_pixels: int = PREVIEW_PIXELS,
         preview_work: int = PREVIEW_WORK,
+        level: int = 0,
     ) -> None:
         self.scores = scores
+        self.level = level
         self._image = image
         height, width = image.shape[:2]
         self._classes = scores.active_classes(ACTIVE_PROBABILITY)
-        self._preview_scale: float = min(1.0, (preview_pixels / (height * width)) ** 0.5)
-        pixels = height * width * self._preview_scale**2
-        self._preview_classes = self._likeliest(round(preview_work / pixels))
+        self._preview_pixels = min(preview_pixels, height * width)
+        self._preview_classes = self._likeliest(round(preview_work / self._preview_pixels))
         self._stages: dict[bool, _Stage] = {}
 
     @property
-    def reduces(self) -> bool:
-        """Whether the preview is smaller than the photo."""
-        return self._preview_scale < 1.0
+    def large(self) -> bool:
+        """Whether the photo is so large that its preview is always reduced."""
+        height, width = self._image.shape[:2]
+        return bool(self._preview_pixels < height * width)
 
     @property
     def has_preview(self) -> bool:
         """Whether the preview may differ from the exact result."""
-        return self.reduces or self._preview_classes != self._classes
+        return self.large or self.level > 0 or self._preview_classes != self._classes
 
     def refine(
         self,
@@ -143,11 +163,36 @@ class Refiner:
         evidence = self._fitted(evidence, preview)
         stage = self._stage(preview, evidence)
         pinned = stage.channels_of(evidence)
-        if preview and self.reduces:
-            params = params.scaled(self._preview_scale)
+        params = params.scaled(self._scale(preview))
         if cancel is not None:
             cancel.raise_if_cancelled()
-        return stage, stage.crf.infer(stage.probabilities, params, pinned, cancel=cancel, on_iteration=on_iteration)
+        start = time.perf_counter()
+        marginals = stage.crf.infer(stage.probabilities, params, pinned, cancel=cancel, on_iteration=on_iteration)
+        milliseconds = 1000 * (time.perf_counter() - start)
+        if preview and stage.used:
+            self._keep_pace(milliseconds)
+        elif not preview:
+            self._expect_pace(milliseconds, marginals.size)
+        stage.used = True  # the first run builds all lattices and says little about the following ones
+        return stage, marginals
+
+    def _expect_pace(self, milliseconds: float, work: int) -> None:
+        """Begin with smaller previews where the exact result took so long that full ones cannot keep up."""
+        expected = milliseconds * self._preview_pixels / 2**self.level * len(self._preview_classes) / work
+        if expected > 4 * SLOW_MS:
+            self._keep_pace(expected / 2)
+
+    def _keep_pace(self, milliseconds: float) -> None:
+        """Choose the size of the next preview by the time of this one."""
+        level = self.level
+        if milliseconds > SLOW_MS:
+            level += max(1, round(math.log2(milliseconds / SLOW_MS)))
+        elif milliseconds < FAST_MS:
+            level -= 1
+        level = min(max(level, 0), SMALLEST_LEVEL)
+        if level != self.level:
+            self.level = level
+            self._stages.pop(True, None)
 
     def _likeliest(self, count: int) -> list[int]:
         """The classes of a preview: as many as `count` allows, but never without one that is probable somewhere."""
@@ -158,9 +203,13 @@ class Refiner:
             chosen = self.scores.active_classes(threshold)
         return chosen
 
+    def _scale(self, preview: bool) -> float:
+        height, width = self._image.shape[:2]
+        return (self._preview_pixels / 2**self.level / (height * width)) ** 0.5 if preview else 1.0
+
     def _size(self, preview: bool) -> tuple[int, int]:
         height, width = self._image.shape[:2]
-        scale = self._preview_scale if preview else 1.0
+        scale = self._scale(preview)
         return max(1, round(height * scale)), max(1, round(width * scale))
 
     def _fitted(self, evidence: npt.NDArray[np.int16] | None, preview: bool) -> npt.NDArray[np.int16] | None:
@@ -208,6 +257,7 @@ class _Stage:
         self.size = (crf.height, crf.width)
         self.classes = classes
         self.probabilities = probabilities
+        self.used = False
         self._class_ids = np.array(classes, np.uint8)
 
     def channels_of(self, evidence: npt.NDArray[np.int16] | None) -> npt.NDArray[np.int16] | None:

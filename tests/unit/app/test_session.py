@@ -337,7 +337,9 @@ def test_a_moving_slider_shows_but_changes_nothing_until_it_rests(modelled: Sess
     last = [each for each in shown if each is not None][-1]
     with qtbot.waitSignal(modelled.refined, timeout=30_000):
         modelled.set_crf(CrfSettings(True, CrfParams(appearance_weight=20)), live=False)
-    assert np.array_equal(document.class_map.labels, last.labels)  # this photo is small: the preview was exact
+    final = document.class_map.labels
+    preview = cv2.resize(last.labels, final.shape[::-1], interpolation=cv2.INTER_NEAREST)  # smaller on a slow machine
+    assert (preview == final).mean() > (1 - 1e-9 if last.exact else 0.85)
 
 
 def test_a_model_that_cannot_be_loaded_leaves_the_one_in_use(modelled: Session, qtbot: QtBot, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_large_photo_is_followed_at_a_reduced_size_that_looks_alike() -> None:
     scores = make_scores(240, 320, [0.999, 0.998])
     photo = np.repeat(np.repeat(make_photo(24, 32), 10, axis=0), 10, axis=1)
     refiner = Refiner(photo, scores, preview_pixels=120 * 160)
-    assert refiner.reduces
+    assert refiner.large
     preview = refiner.refine(PARAMS, preview=True)
     assert preview.shape == (120, 160)
     exact = refiner.refine(PARAMS)
@@ -71,7 +71,7 @@ def test_too_many_classes_are_followed_without_the_improbable_ones() -> None:
     peaks = [0.9, 0.8, 0.7, 0.03, 0.02, 0.02]
     refiner = Refiner(make_photo(60, 80), make_scores(60, 80, peaks), preview_work=60 * 80 * 4)
     assert refiner.has_preview
-    assert not refiner.reduces
+    assert not refiner.large
     _, preview = refiner.trace(PARAMS, preview=True)
     _, exact = refiner.trace(PARAMS)
     assert preview.classes == (0, 1, 2, 3)
@@ -118,3 +118,34 @@ def test_odd_sizes(size: tuple[int, int]) -> None:
     refiner = Refiner(make_photo(*size), make_scores(*size, [0.9]), preview_pixels=20)
     assert refiner.refine(PARAMS).shape == size
     assert refiner.refine(PARAMS, preview=True).size < max(size) or max(size) == 1
+
+
+def test_slow_previews_become_smaller_and_fast_ones_larger_again() -> None:
+    refiner = Refiner(make_photo(60, 80), make_scores(60, 80, [0.9]))
+    refiner.refine(PARAMS, preview=True)
+    refiner._keep_pace(70)
+    assert refiner.level == 1
+    assert refiner.has_preview
+    assert refiner.refine(PARAMS, preview=True).shape == (42, 57)
+    refiner._keep_pace(1000)
+    assert refiner.level == 4
+    refiner._keep_pace(30)
+    assert refiner.level == 4
+    for _ in range(6):
+        refiner._keep_pace(9)
+    assert refiner.level == 0
+    np.testing.assert_array_equal(refiner.refine(PARAMS, preview=True), refiner.refine(PARAMS))
+
+
+def test_the_next_photo_begins_at_the_pace_of_the_last() -> None:
+    refiner = Refiner(make_photo(60, 80), make_scores(60, 80, [0.9]), level=2)
+    assert refiner.refine(PARAMS, preview=True).shape == (30, 40)
+    assert refiner.refine(PARAMS).shape == (60, 80)
+
+
+def test_a_machine_that_is_too_slow_is_known_from_the_first_exact_result() -> None:
+    refiner = Refiner(make_photo(60, 80), make_scores(60, 80, [0.9]))
+    refiner._expect_pace(200, 2 * 60 * 80)
+    assert refiner.level == 0
+    refiner._expect_pace(960, 2 * 60 * 80)
+    assert refiner.level == 3
