@@ -35,6 +35,8 @@ class Refined:
     exact : bool
         Whether it is the result itself and not a preview of it.
     milliseconds : float
+    scale : float
+        Below 1 if the photo is so large that the CRF ran at this share of its width.
     """
 
     item_id: int
@@ -42,6 +44,7 @@ class Refined:
     settings: CrfSettings
     exact: bool
     milliseconds: float
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +179,10 @@ class Refinement(QObject):
                 result = scores.class_map()
             self._level = refiner.level
             milliseconds = (time.perf_counter() - start) * 1000
-            outcome = Refined(document.item.id, mapping.to_target[result], settings, is_exact, milliseconds), trace
+            refined = Refined(
+                document.item.id, mapping.to_target[result], settings, is_exact, milliseconds, refiner.scale
+            )
+            outcome = refined, trace
             self._followed = (decided, outcome) if is_exact and not only_trace else None
             return outcome
 

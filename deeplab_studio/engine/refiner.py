@@ -22,6 +22,13 @@ ACTIVE_PROBABILITY = 1e-3
 """A class below this probability everywhere is left out of the CRF: the result is the same to about 2e-3 in the
 marginals and in every label, at a fraction of the time."""
 
+EXACT_BYTES = 2_000_000_000
+"""Memory the CRF of one photo may take; photos that would take more are refined at a reduced size."""
+
+_BYTES_PER_PIXEL, _BYTES_PER_SCORE = 110, 16
+"""What lattices take per pixel, and everything else per pixel and class; from the peak of a photo of 12 megapixels with
+5 classes (``python -m benchmarks crf VOC_ROOT --megapixels 12``)."""
+
 PREVIEW_PIXELS = 400_000
 """While a slider moves, larger photos are refined at about this size."""
 
@@ -60,11 +67,15 @@ class Refiner:
         Pixels times classes of the preview, about.
     level : int
         How slow the machine proved with another photo: its `level`.
+    exact_bytes : int
+        Memory the result may take, about; above it the CRF runs at a reduced size and its marginals are enlarged.
 
     Attributes
     ----------
     level : int
         By how many halvings previews are smaller than they should be; found out while they are made.
+    scale : float
+        Width the CRF works at, divided by the photo's: 1 unless the photo is too large for the memory.
     """
 
     def __init__(
@@ -74,12 +85,15 @@ class Refiner:
         preview_pixels: int = PREVIEW_PIXELS,
         preview_work: int = PREVIEW_WORK,
         level: int = 0,
+        exact_bytes: int = EXACT_BYTES,
     ) -> None:
         self.scores = scores
         self.level = level
         self._image = image
         height, width = image.shape[:2]
         self._classes = scores.active_classes(ACTIVE_PROBABILITY)
+        wanted_bytes = height * width * (_BYTES_PER_PIXEL + _BYTES_PER_SCORE * len(self._classes))
+        self.scale = min(1.0, math.sqrt(exact_bytes / wanted_bytes))
         self._preview_pixels = min(preview_pixels, height * width)
         self._preview_classes = self._likeliest(round(preview_work / self._preview_pixels))
         self._stages: dict[bool, _Stage] = {}
@@ -128,7 +142,7 @@ class Refiner:
         Cancelled
         """
         stage, marginals = self._infer(params, evidence, preview, cancel, on_iteration)
-        return stage.labels_of(marginals)
+        return stage.labels_of(marginals, None if preview else self.scores.image_size)
 
     def trace(
         self,
@@ -150,7 +164,7 @@ class Refiner:
         stage = self._stage(preview, self._fitted(evidence, preview))
         recorder = Recorder(self.scores, stage.classes, stage.probabilities, int(params.iterations))
         stage, marginals = self._infer(params, evidence, preview, cancel, recorder.add)
-        return stage.labels_of(marginals), recorder.trace()
+        return stage.labels_of(marginals, None if preview else self.scores.image_size), recorder.trace()
 
     def _infer(
         self,
@@ -205,7 +219,7 @@ class Refiner:
 
     def _scale(self, preview: bool) -> float:
         height, width = self._image.shape[:2]
-        return (self._preview_pixels / 2**self.level / (height * width)) ** 0.5 if preview else 1.0
+        return math.sqrt(self._preview_pixels / 2**self.level / (height * width)) if preview else self.scale
 
     def _size(self, preview: bool) -> tuple[int, int]:
         height, width = self._image.shape[:2]
@@ -268,6 +282,20 @@ class _Stage:
         channels: npt.NDArray[np.int16] = table[evidence]
         return channels
 
-    def labels_of(self, marginals: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-        labels: npt.NDArray[np.uint8] = self._class_ids[marginals.argmax(axis=0)]
-        return labels
+    def labels_of(
+        self, marginals: npt.NDArray[np.float32], enlarged_to: tuple[int, int] | None
+    ) -> npt.NDArray[np.uint8]:
+        """The likeliest class of every pixel, at the size of the marginals or enlarged bilinearly."""
+        if enlarged_to is None or enlarged_to == self.size:
+            labels: npt.NDArray[np.uint8] = self._class_ids[marginals.argmax(axis=0)]
+            return labels
+        import cv2
+
+        # Class by class: all of them enlarged at once would take the memory that the reduced size saves.
+        enlarged = np.full(enlarged_to, self._class_ids[0], np.uint8)
+        best = cv2.resize(marginals[0], enlarged_to[::-1], interpolation=cv2.INTER_LINEAR)
+        for class_id, marginal in zip(self._class_ids[1:], marginals[1:], strict=True):
+            other = cv2.resize(marginal, enlarged_to[::-1], interpolation=cv2.INTER_LINEAR)
+            np.copyto(enlarged, class_id, where=other > best)
+            np.maximum(best, other, out=best)
+        return enlarged
