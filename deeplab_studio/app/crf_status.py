@@ -58,7 +58,11 @@ class CrfStatus(QObject):
     def _on_refined(self, refined: Refined) -> None:
         if refined.settings.on:
             text = self.tr("Exact at full size, {0} ms").format(round(refined.milliseconds))
-            self._panel.set_status(text, "exact")
+            if refined.scale < 1:
+                size = f"{refined.labels.size * refined.scale**2 / 1e6:.1f}"
+                seconds = f"{refined.milliseconds / 1000:.1f}"
+                text = self.tr("At {0} megapixels to spare memory, {1} s").format(size, seconds)
+            self._panel.set_status(text, "exact" if refined.scale == 1 else "preview")
         else:
             self._panel.set_status(self.tr("Off: the prediction as it is"), "off")
 
