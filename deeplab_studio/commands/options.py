@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add ``--model``, ``--device`` and ``--size``."""
+    """Add ``--model``, ``--device``, ``--size`` and ``--precision``."""
     parser.add_argument("--model", required=True, metavar="ID|FILE", help="checkpoint file, or model of the library")
     add_device(parser)
     parser.add_argument(
@@ -26,6 +26,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         choices=("model", "native"),
         default="model",
         help="at which size the network sees a photo: its authors' (model) or the photo's own, in tiles (native)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("exact", "fast"),
+        default="exact",
+        help="float32 (exact), or bfloat16 or float16, which is faster and changes some labels (fast)",
     )
 
 
@@ -70,14 +76,20 @@ def crf_params(text: str, parser: argparse.ArgumentParser) -> CrfParams | None:
 
 
 def open_predictor(options: argparse.Namespace, on_notice: Callable[[str], None]) -> Predictor:
-    """The predictor ``--model``, ``--device`` and ``--size`` ask for."""
+    """The predictor that ``--model``, ``--device``, ``--size`` and ``--precision`` ask for."""
     from deeplab_studio.checkpoints.library import ModelLibrary
     from deeplab_studio.engine import Predictor, resolve_device
 
     device = resolve_device(options.device)
     library = ModelLibrary()
     model = library.load(find_model(options.model, library))
-    return Predictor(model, device, on_notice, size=getattr(options, "size", "model"))
+    return Predictor(
+        model,
+        device,
+        on_notice,
+        size=getattr(options, "size", "model"),
+        precision=getattr(options, "precision", "exact"),
+    )
 
 
 def find_model(wanted: str, library: ModelLibrary) -> Path:

@@ -16,6 +16,7 @@ from deeplab_studio.checkpoints.model import LoadedModel, SizeRule
 from deeplab_studio.core.cancel import CancelToken
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.engine.device import device_label, resolve_device
+from deeplab_studio.engine.precision import Arithmetic, Precision
 from deeplab_studio.engine.preprocess import Pixels, input_size, normalise, photo_place, resize, shown_size
 from deeplab_studio.engine.scores import AxisMap, Scores
 from deeplab_studio.engine.tiles import spans
@@ -52,6 +53,9 @@ class Predictor:
         "native" at its own, which finds smaller things and takes longer. Inputs above 2 megapixels go through
         overlapping tiles whose logits are blended; image-level features then see one tile, so the scores are not
         exactly those of one pass.
+    precision : {"exact", "fast"}
+        "exact" computes in float32. "fast" computes in half as wide numbers, see `Arithmetic`; on the first photo it
+        compares the two and tells through `on_notice` how many labels that changes.
 
     Raises
     ------
@@ -66,6 +70,7 @@ class Predictor:
         on_notice: Callable[[str], None] | None = None,
         *,
         size: Literal["model", "native"] = "model",
+        precision: Precision = "exact",
     ) -> None:
         self.model_id = model.model_id
         self.title = model.title
@@ -78,12 +83,18 @@ class Predictor:
         self._lock = threading.Lock()
         self._tile_side: int | None = None
         self._watch = _Watch()
+        self._arithmetic = Arithmetic(precision)
         self._use(model.network, resolve_device(device))
 
     @property
     def device(self) -> str:
         """Where it runs now; the CPU if the memory of a GPU did not suffice."""
         return self._device
+
+    @property
+    def arithmetic(self) -> str:
+        """The numbers it computes with now: ``"float32"``, ``"bfloat16"`` or ``"float16"``."""
+        return self._arithmetic.name(self._device)
 
     def predict(
         self,
@@ -201,22 +212,41 @@ class Predictor:
         cancel: CancelToken | None,
         progress: Callable[[float], None] | None,
     ) -> npt.NDArray[np.float32]:
+        def run(report: Callable[[float], None] | None) -> npt.NDArray[np.float32]:
+            return self._run(pixels, place, padded, cancel, report)
+
         with self._lock:
-            side = TILE_SIDES[0] if padded[0] * padded[1] > PASS_PIXELS else None
-            if self._tile_side is not None and max(padded) > self._tile_side:
-                side = self._tile_side
-            while True:
-                try:
-                    logits = self._attempt(pixels, place, padded, side, cancel, progress)
-                    break
-                except (RuntimeError, MemoryError) as error:
-                    if not _is_out_of_memory(error):
-                        raise
-                # Here, not in the handler: the exception's frames hold the tensors that did not fit.
-                side = self._step_down(padded, side)
+            if self._arithmetic.unproven:
+                logits = self._arithmetic.prove(run, self._device, progress, self._on_notice)
+            else:
+                logits = run(progress)
+                if self._arithmetic.fast and not np.isfinite(logits).all():
+                    narrow, self._arithmetic = self.arithmetic, Arithmetic()
+                    self._on_notice(f"{narrow} is not wide enough for the scores of this photo; going on in float32.")
+                    logits = run(progress)
         if not np.isfinite(logits).all():
             raise StudioError(f"the scores of {self.title} are not numbers", hint="Load the model again.")
         return logits
+
+    def _run(
+        self,
+        pixels: Pixels,
+        place: tuple[int, int],
+        padded: tuple[int, int],
+        cancel: CancelToken | None,
+        progress: Callable[[float], None] | None,
+    ) -> npt.NDArray[np.float32]:
+        side = TILE_SIDES[0] if padded[0] * padded[1] > PASS_PIXELS else None
+        if self._tile_side is not None and max(padded) > self._tile_side:
+            side = self._tile_side
+        while True:
+            try:
+                return self._attempt(pixels, place, padded, side, cancel, progress)
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+            # Here, not in the handler: the exception's frames hold the tensors that did not fit.
+            side = self._step_down(padded, side)
 
     def _step_down(self, padded: tuple[int, int], side: int | None) -> int | None:
         """The next smaller tile after memory ran out, or the CPU; says so."""
@@ -283,9 +313,13 @@ class Predictor:
 
         network = self._network
         forward = network.one_scale if scales == 1 and isinstance(network, DeepLab) else network
-        with torch.inference_mode():
-            batch = torch.from_numpy(tile).permute(2, 0, 1)[None]  # channels last, as the weights are
-            logits: npt.NDArray[np.float32] = forward(batch.to(self._device))[0].cpu().contiguous().numpy()
+        with torch.inference_mode(), self._arithmetic.on(self._device):
+            pixels = torch.from_numpy(tile)
+            if self._device.startswith("cuda"):
+                pixels = pixels.pin_memory()  # copied by the GPU itself, while this thread starts the first layers
+            batch = pixels.permute(2, 0, 1)[None]  # channels last, as the weights are
+            result = forward(batch.to(self._device, non_blocking=True))[0]
+            logits: npt.NDArray[np.float32] = result.float().cpu().contiguous().numpy()
         self._watch.passed()
         return logits
 
