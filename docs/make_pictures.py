@@ -2,7 +2,7 @@
 
     python docs/make_pictures.py PHOTO MODEL
 
-Writes window-dark.png, window-light.png and crf-before-after.png into docs/pictures/.
+Writes window-dark.png and crf-before-after.png into docs/pictures/.
 """
 
 from __future__ import annotations
@@ -91,19 +91,16 @@ def main() -> None:
         for key in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
             os.environ[key] = name
         create_application()
-        for scheme in ("dark", "light"):
-            window = open_window(scheme, options.photo, options.model, Path(name))
-            set_crf(window, on=False)
-            if scheme == "dark":
-                before = window.canvas.viewport().grab().toImage()
-            set_crf(window, on=True)
-            if scheme == "dark":
-                after = window.canvas.viewport().grab().toImage()
-            window.toolbox.use("tool_brush")
-            QTest.mouseMove(window.canvas.viewport(), window.canvas.viewport().rect().center() + QPoint(120, 40))
-            settle()
-            window.grab().save(str(out / f"window-{scheme}.png"))
-            window.close()
+        window = open_window("dark", options.photo, options.model, Path(name))
+        set_crf(window, on=False)
+        before = window.canvas.viewport().grab().toImage()
+        set_crf(window, on=True)
+        after = window.canvas.viewport().grab().toImage()
+        window.toolbox.use("tool_brush")
+        QTest.mouseMove(window.canvas.viewport(), window.canvas.viewport().rect().center() + QPoint(120, 40))
+        settle()
+        window.grab().save(str(out / "window-dark.png"))
+        window.close()
         side_by_side(before, after).save(str(out / "crf-before-after.png"))
 
 
