@@ -129,6 +129,7 @@ class StageView(QObject):
         self._dock = dock
         dock.installEventFilter(self)
         dock.toggleViewAction().triggered.connect(self._want)
+        dock.hide()
         QTimer.singleShot(0, self._show_dock)  # after the window has put its docks where they were in the last run
 
     def callbacks(self) -> dict[str, Callable[..., None]]:
@@ -184,11 +185,9 @@ class StageView(QObject):
     def set_kernel(self, on: bool) -> None:
         """Let the weights of the appearance kernel follow the cursor, or no longer."""
         self._kernel_on = on
-        self._pixel = None
         self._panel.set_kernel(on)
         self._tell_actions()
         if on:
-            self._panel.set_note(self.tr("Point at a pixel of the photo"))
             self._show_kernel()
         else:
             self.lane.cancel("kernel")
@@ -455,7 +454,7 @@ class StageView(QObject):
 
     def _point_at(self, x: int, y: int) -> None:
         # Off the photo the last pixel stays, so that it can be watched while a slider moves.
-        if self._kernel_on and x >= 0:
+        if x >= 0:
             self._pixel = (x, y)
             self._show_kernel()
 
@@ -490,6 +489,7 @@ class StageView(QObject):
         self._panel.set_scale(colour_table("inferno"), "0", f"{weight / 2:.3g}", f"w₁ = {weight:.3g}")
         document = self._session.current
         if self._pixel is None or document is None:
+            self._panel.set_note(self.tr("Point at a pixel of the photo"))
             return
         half = math.sqrt(2 * math.log(2))
         far = half * on_photo(params, *document.class_map.shape).appearance_position_sigma
