@@ -102,6 +102,7 @@ GLYPHS = MappingProxyType(
         # engine
         "model": "brain",
         "open-model": "package",
+        "inspect-model": "tree-structure",
         "get-models": "cloud-arrow-down",
         "predict": "sparkle",
         "automatic": "lightning",

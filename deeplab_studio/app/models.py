@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +15,13 @@ from deeplab_studio.app.panels.model_bar import DeviceEntry, ModelEntry
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
+    from deeplab_studio.app.actions import Actions
     from deeplab_studio.app.panels.model_bar import ModelBar
     from deeplab_studio.app.predictions import ModelInfo, Predictions
     from deeplab_studio.app.settings import Settings
     from deeplab_studio.checkpoints.library import ModelLibrary
     from deeplab_studio.core.errors import StudioError
+    from deeplab_studio.engine.precision import Precision
 
 
 class ModelChoices(QObject):
@@ -56,7 +59,9 @@ class ModelChoices(QObject):
         self._given_library = library
         self._versions: dict[str, str] = {}
         self.loading = False
+        predictions.loader = lambda path: self.library.load(path)
         predictions.set_device(settings.get("model/device"))
+        predictions.set_precision(settings.get("model/precision"))
         predictions.modelLoading.connect(self._on_loading)
         predictions.modelChanged.connect(self._on_model)
         bar.modelChosen.connect(lambda path: self.open(Path(path)))
@@ -65,7 +70,8 @@ class ModelChoices(QObject):
         bar.set_device(predictions.device)
 
     @cached_property
-    def _library(self) -> ModelLibrary:
+    def library(self) -> ModelLibrary:
+        """The person's models."""
         from deeplab_studio.checkpoints.library import ModelLibrary
         from deeplab_studio.core.resources import shipped_models
 
@@ -76,7 +82,7 @@ class ModelChoices(QObject):
         self.refresh()
         last = self._settings.get("model/current")
         paths = [Path(last)] if last else []
-        paths += [model.path for model in self._library.installed() if model.state in ("ready", "unchecked")]
+        paths += [model.path for model in self.library.installed() if model.state in ("ready", "unchecked")]
         path = next((path for path in paths if path.is_file()), None)
         if path is not None:
             self.open(path)
@@ -85,9 +91,40 @@ class ModelChoices(QObject):
         """Load a checkpoint; it is in the list from then on."""
         self._predictions.load_model(path)
 
+    def callbacks(self) -> dict[str, Callable[..., None]]:
+        """What the window's actions call."""
+        return {"fast_precision": self.set_fast}
+
+    def restore(self, actions: Actions) -> None:
+        """Show the settings in the window's actions."""
+        actions.set_checked("fast_precision", self._settings.get("model/precision") == "fast")
+
+    def set_fast(self, fast: bool) -> None:
+        """Compute in half as wide numbers, or exactly again."""
+        precision: Precision = "fast" if fast else "exact"
+        self._settings.set("model/precision", precision)
+        self._predictions.set_precision(precision)
+
+    def name_classes(self, names: tuple[str, ...] | None) -> None:
+        """Call the classes of the model in use so from now on; None for the names its file has."""
+        model, library = self._predictions.model, self.library
+        if model is None:
+            return
+
+        def named(_result: None) -> None:
+            self._predictions.forget()  # the scores kept name the classes as before
+            self.open(model.path)
+
+        def failed(error: StudioError) -> None:
+            self._predictions.noticed.emit(str(error))
+
+        self._predictions.lane.submit(
+            "name classes", lambda _job: library.set_class_names(model.sha256, names), named, failed, priority=100
+        )
+
     def refresh(self) -> None:
         """Show what the library holds now."""
-        models = [model for model in self._library.installed() if model.state in ("ready", "unchecked")]
+        models = [model for model in self.library.installed() if model.state in ("ready", "unchecked")]
         self._bar.set_models(
             [
                 ModelEntry(
@@ -106,7 +143,7 @@ class ModelChoices(QObject):
         """Show the dialog of models to get, and use the one the person chose there."""
         from deeplab_studio.app.model_library import ModelLibraryDialog
 
-        dialog = ModelLibraryDialog(self._library, mirror=self._settings.get("model/mirror"), parent=window)
+        dialog = ModelLibraryDialog(self.library, mirror=self._settings.get("model/mirror"), parent=window)
         dialog.mirrorChanged.connect(lambda mirror: self._settings.set("model/mirror", mirror))
         dialog.modelReady.connect(lambda _path: self.refresh())
         dialog.modelChosen.connect(lambda path: self.open(Path(path)))
@@ -126,7 +163,7 @@ class ModelChoices(QObject):
         self._versions[str(path)] = model.version
         self._settings.set("model/current", str(path))
         self._settings.set("model/paint_only", False)
-        library = self._library
+        library = self.library
 
         def remember(job: Job) -> list[str]:
             from deeplab_studio.engine.device import available_devices

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from deeplab_studio.app.document import Document
+    from deeplab_studio.checkpoints.model import LoadedModel, Preprocessing
     from deeplab_studio.core.cancel import CancelToken
     from deeplab_studio.engine.cache import ByteCache
+    from deeplab_studio.engine.precision import Precision
     from deeplab_studio.engine.predictor import Predictor
     from deeplab_studio.engine.scores import Scores
+    from deeplab_studio.networks.profile import Profile
 
     Scorer = Callable[[Path, npt.NDArray[np.uint8], CancelToken], Scores]
 
@@ -39,6 +42,10 @@ class ModelInfo:
     version: str
     classes: LabelSet
     device: str
+    precision: Precision
+    sha256: str
+    profile: Profile
+    preprocessing: Preprocessing
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,10 @@ class Predictions(QObject):
         self.model: ModelInfo | None = None
         self.lane = Lane("predict", self)
         self.lane.busyChanged.connect(self.busyChanged)
+        self.loader = _load
+        """What reads a checkpoint; called in the lane's thread."""
         self._device = "auto"
+        self._precision: Precision = "exact"
         self._predictor: Predictor | None = None
         self._cache_bytes = cache_bytes
 
@@ -103,15 +113,25 @@ class Predictions(QObject):
     def load_model(self, path: Path) -> None:
         """Load a checkpoint; the model in use stays until it succeeded."""
         self.modelLoading.emit(path.name)
-        device = self._device
+        device, precision, loader = self._device, self._precision, self.loader
 
         def work(_job: Job) -> tuple[Predictor, ModelInfo]:
-            from deeplab_studio.checkpoints import load_checkpoint
             from deeplab_studio.engine import Predictor
 
-            model = load_checkpoint(path)
-            predictor = Predictor(model, device=device, on_notice=self.noticed.emit)
-            info = ModelInfo(path, model.model_id, model.title, model.version, model.classes, str(predictor.device))
+            model = loader(path)
+            predictor = Predictor(model, device, self.noticed.emit, precision=precision)
+            info = ModelInfo(
+                path,
+                model.model_id,
+                model.title,
+                model.version,
+                model.classes,
+                predictor.device,
+                precision,
+                model.sha256,
+                model.profile,
+                model.preprocessing,
+            )
             return predictor, info
 
         self.lane.keep_only(())
@@ -121,6 +141,17 @@ class Predictions(QObject):
         """Use another device from now on, for the loaded model too."""
         self._device = device
         if self.model is not None:
+            self.load_model(self.model.path)
+
+    @property
+    def arithmetic(self) -> str:
+        """The numbers the model computes with now: "float32", "bfloat16", "float16"; "" without a model."""
+        return self._predictor.arithmetic if self._predictor is not None else ""
+
+    def set_precision(self, precision: Precision) -> None:
+        """Compute exactly or fast from now on, with the loaded model too."""
+        self._precision = precision
+        if self.model is not None and self.model.precision != precision:
             self.load_model(self.model.path)
 
     def unload(self) -> None:
@@ -245,3 +276,9 @@ def unmatched_notice(mapping: ClassMapping) -> str:
         "Predictions", "The data set has no class for {0} of the model's classes ({1}): they become class 0."
     )
     return text.format(len(names), shown)
+
+
+def _load(path: Path) -> LoadedModel:
+    from deeplab_studio.checkpoints import load_checkpoint
+
+    return load_checkpoint(path)

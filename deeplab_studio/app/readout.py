@@ -83,4 +83,8 @@ class Readout(QObject):
 
         model = self._session.predictions.model
         device = model.device if model is not None else "cpu"
-        self._status.set_device(device_label(device), device_memory(device))
+        arithmetic = self._session.predictions.arithmetic
+        name = device_label(device)
+        if arithmetic not in ("", "float32"):
+            name = f"{name} · {arithmetic}"
+        self._status.set_device(name, device_memory(device))

@@ -130,6 +130,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("tools/brush_shape", "round", "choice", QT_TRANSLATE_NOOP("Settings", "Brush shape"), ("round", "square")),
     Setting("model/current", "", "text", QT_TRANSLATE_NOOP("Settings", "Model")),
     Setting("model/device", "auto", "text", QT_TRANSLATE_NOOP("Settings", "Device")),
+    Setting("model/precision", "exact", "choice", QT_TRANSLATE_NOOP("Settings", "Precision"), ("exact", "fast")),
     Setting("model/mirror", "", "text", QT_TRANSLATE_NOOP("Settings", "Address to download models through")),
     Setting("model/paint_only", False, "bool", QT_TRANSLATE_NOOP("Settings", "Work without a model")),
     Setting("model/automatic", True, "bool", QT_TRANSLATE_NOOP("Settings", "Predict when an image is opened")),

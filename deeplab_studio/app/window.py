@@ -22,6 +22,7 @@ from deeplab_studio.app.canvas import CanvasView
 from deeplab_studio.app.crf_tools import CrfTools
 from deeplab_studio.app.dialogs import MODEL_SUFFIXES, Dialogs, local_paths
 from deeplab_studio.app.document import CrfSettings, Document
+from deeplab_studio.app.inspector import ModelInspector
 from deeplab_studio.app.models import ModelChoices
 from deeplab_studio.app.panels.classes import ClassesPanel
 from deeplab_studio.app.panels.crf import CrfPanel
@@ -74,6 +75,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("DeepLab Studio")
         self._make_widgets()
         self.models = ModelChoices(self.session.predictions, self.model_bar, settings, library, self)
+        self.inspector = ModelInspector(self.session, self.models, self)
         self.dialogs = Dialogs(self)
         self.actions_ = Actions(self, self._callbacks())
         self._lay_out()
@@ -219,6 +221,7 @@ class MainWindow(QMainWindow):
         callbacks |= {f"tool_{name}": partial(self._use_tool, f"tool_{name}") for name in tools}
         callbacks |= {f"theme_{name}": partial(self._use_theme, name) for name in themes}
         callbacks |= {**self.stages.callbacks(), **self.crf_tools.callbacks()}
+        callbacks |= {**self.models.callbacks(), **self.inspector.callbacks()}
         callbacks |= {f"class_{digit}": partial(self._choose_class, digit) for digit in range(10)}
         return callbacks
 
@@ -288,6 +291,7 @@ class MainWindow(QMainWindow):
         self.classes_panel.set_active(self.session.active_class)
         self.view.restore(self.actions_)
         self.toolbox.restore(self.actions_)
+        self.models.restore(self.actions_)
         self._set_automatic(settings.get("model/automatic"))
         self.crf_panel.set_params(settings.crf_params())
         self.crf_panel.set_on(settings.get("crf/on"))
@@ -439,6 +443,7 @@ class MainWindow(QMainWindow):
         self.thumbnails.close()
         self.stages.close()
         self.crf_tools.close()
+        self.inspector.close()
         self.session.close()
         self.settings.sync()
         super().closeEvent(event)

@@ -224,7 +224,9 @@ def _export(options: argparse.Namespace, library: ModelLibrary, report: Report) 
 
 
 def _add(options: argparse.Namespace, library: ModelLibrary, report: Report) -> None:
-    names = _read_names(options.classes) if options.classes is not None else None
+    from deeplab_studio.checkpoints.class_names import read_class_names
+
+    names = read_class_names(options.classes) if options.classes is not None else None
     added = []
     with report.progress(len(options.files), "Converting"):
         for path in options.files:
@@ -236,21 +238,6 @@ def _add(options: argparse.Namespace, library: ModelLibrary, report: Report) -> 
         return
     for model in added:
         say(model.id)
-
-
-def _read_names(path: Path) -> list[str]:
-    from deeplab_studio.core.files import explain_os_error
-
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except OSError as error:
-        reason, hint = explain_os_error(error)
-        raise StudioError(f"it cannot be read: {reason}", path=path, hint=hint) from error
-    except UnicodeDecodeError as error:
-        raise StudioError("it is no UTF-8 text", path=path, hint="Save it as UTF-8, one name per line.") from error
-    while lines and not lines[-1].strip():
-        lines.pop()
-    return lines
 
 
 def _get(options: argparse.Namespace, library: ModelLibrary, report: Report) -> None:

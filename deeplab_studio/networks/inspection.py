@@ -162,8 +162,13 @@ class Inspection:
     trace: Trace
 
     @property
+    def groups(self) -> list[tuple[Convolution, int]]:
+        """All convolutions, those of a part that are alike together: the first, and how many they are."""
+        return grouped(self.trace.convolutions)
+
+    @property
     def atrous(self) -> list[tuple[Convolution, int]]:
-        """Atrous convolutions, those of a part that are alike together: the first, and how many they are."""
+        """The atrous ones among them."""
         return grouped(layer for layer in self.trace.convolutions if layer.is_atrous)
 
     @property
