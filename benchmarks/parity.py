@@ -243,6 +243,6 @@ _ARRAYS = """## What is compared
 | `native_msc`, `native_msc_size` | three scales fused; the image made smaller as torch does since 1.6, and as before |
 | `native_s050`, `native_s075` | two of the three scales on their own |
 | `upsampled_s9`, `upsampled_msc_s9` | logits on the photo, every ninth row and column |
-| `labels`, `labels_size`, `labels_single` | class map: all scales there are; the same with `_size`; one of several scales |
+| `labels`, `labels_size`, `labels_single` | class map: of all scales; the same with `_size`; of one scale |
 | `labels_protocol` | the class map after the implementation's own resizing and padding |
 """

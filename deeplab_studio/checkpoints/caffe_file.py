@@ -7,9 +7,7 @@ numbers below are those of ``caffe.proto``; everything else in the file is skipp
 from __future__ import annotations
 
 import math
-import mmap
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +21,7 @@ Value = int | memoryview
 
 _GET_AGAIN = "Download or copy it again."
 _NET_NAME, _NET_OLD_LAYERS, _NET_LAYERS = 1, 2, 100
-_AFTER_NAME = b"\x12\x1a\x20\x22\x28\x32\x38\x42\xa2"
+_AFTER_NAME = b"\x12\x1a\x28\x32\x38\xa2"
 """How a field may begin that follows a network's name."""
 
 
@@ -79,16 +77,11 @@ def read_caffe(path: Path) -> dict[str, Tensor]:
     normalised: dict[str, str] = {}
     layers = 0
     try:
-        with (
-            path.open("rb") as file,
-            closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as content,
-            memoryview(content) as message,
-        ):
-            for layer in _layers(message, path):
-                layers += bool(layer.name)
-                for name, values in _tensors(layer, normalised).items():
-                    tensors[name] = torch.from_numpy(values)
-    except (ValueError, UnicodeDecodeError) as error:
+        for layer in _layers(memoryview(path.read_bytes())):
+            layers += bool(layer.name)
+            for name, values in _tensors(layer, normalised).items():
+                tensors[name] = torch.from_numpy(values)
+    except ValueError as error:
         reason = "the file is cut short or damaged" if layers else "this is not a checkpoint this program reads"
         raise CheckpointError(reason, path=path, hint=_GET_AGAIN) from error
     if not tensors:
@@ -104,7 +97,10 @@ def _tensors(layer: _Layer, normalised: dict[str, str]) -> dict[str, np.ndarray]
         if not blobs:
             return {}
         if len(blobs) != 3 or blobs[2].size != 1:
-            raise ValueError("a BatchNorm has three blobs, the last a factor")
+            raise CheckpointError(
+                f"layer {layer.name!r} is a batch normalisation of another Caffe than the authors'",
+                hint="Use the authors' file.",
+            )
         factor = float(blobs[2].reshape(()))
         scale = np.float32(1 / factor if factor else 0)
         return {f"{layer.name}/running_mean": blobs[0] * scale, f"{layer.name}/running_var": blobs[1] * scale}
@@ -116,13 +112,13 @@ def _tensors(layer: _Layer, normalised: dict[str, str]) -> dict[str, np.ndarray]
     return {f"{name}/{names[i]}": blob if i == 0 else blob.reshape(-1) for i, blob in enumerate(blobs)}
 
 
-def _layers(message: memoryview, path: Path) -> Iterator[_Layer]:
+def _layers(message: memoryview) -> Iterator[_Layer]:
     for number, value in _fields(message):
         if number in (_NET_OLD_LAYERS, _NET_LAYERS):
-            yield _layer(_bytes(value), _LAYER if number == _NET_LAYERS else _OLD_LAYER, path)
+            yield _layer(_bytes(value), _LAYER if number == _NET_LAYERS else _OLD_LAYER)
 
 
-def _layer(message: memoryview, numbers: _Numbers, path: Path) -> _Layer:
+def _layer(message: memoryview, numbers: _Numbers) -> _Layer:
     layer = _Layer()
     for number, value in _fields(message):
         if number == numbers.name:
@@ -138,7 +134,6 @@ def _layer(message: memoryview, numbers: _Numbers, path: Path) -> _Layer:
         elif number == _OLDEST_LAYER and numbers is _OLD_LAYER:
             raise CheckpointError(
                 "it was written by a Caffe from before 2014",
-                path=path,
                 hint="Convert it with Caffe's upgrade_net_proto_binary.",
             )
     return layer
@@ -161,7 +156,7 @@ def _blob(message: memoryview) -> np.ndarray:
             for inner, dim in _fields(_bytes(value)):
                 if inner == 1:
                     shape += [dim] if isinstance(dim, int) else _varints(dim)
-    # One part is a view of the file, which is closed before it is used.
+    # Copied, although it may be a single part: numbers inside a message lie at any address.
     data = np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, np.float32)
     if shape is None:
         shape = [old_shape.get(i, 1) for i in (1, 2, 3, 4)]

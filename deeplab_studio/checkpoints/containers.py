@@ -76,16 +76,16 @@ def read_contents(path: Path) -> Contents:
             head = file.read(512)
             if head.startswith(b"PK"):
                 return _read_zip(path, file)
+        if head.startswith(_LEGACY_TORCH):
+            return _read_torch(path)
+        if head.startswith(keras_file.MAGIC):
+            return Contents(keras_file.read_keras(path))
+        if looks_like_safetensors(head):
+            return Contents(_strip(read_safetensors(path)))
+        if looks_like_caffe(head):
+            return Contents(read_caffe(path))
     except OSError as error:
         raise unreadable(path, error) from error
-    if head.startswith(_LEGACY_TORCH):
-        return _read_torch(path)
-    if head.startswith(keras_file.MAGIC):
-        return Contents(keras_file.read_keras(path))
-    if looks_like_safetensors(head):
-        return Contents(_strip(read_safetensors(path)))
-    if looks_like_caffe(head):
-        return Contents(read_caffe(path))
     raise CheckpointError(_what_it_is(head), path=path, hint=_next_step(head))
 
 

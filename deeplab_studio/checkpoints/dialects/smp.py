@@ -35,16 +35,21 @@ RATES = (12, 24, 36)
 """Its default for both networks at every output stride."""
 
 
+_PLUS = ("decoder.aspp.0.", "decoder.aspp.1.", "decoder.block2.")
+_V3 = ("decoder.0.convs.", "decoder.aspp.convs.", "decoder.aspp.project.")
+
+
 def recognises(keys: Collection[str]) -> bool:
     """Whether these are keys of an SMP DeepLab."""
-    return any(key.startswith(("decoder.aspp.0.", "decoder.0.convs.")) for key in keys) and any(
+    return any(key.startswith((*_PLUS, *_V3)) for key in keys) and any(
         key.startswith(("encoder.", "segmentation_head.")) for key in keys
     )
 
 
 def plan(tensors: Mapping[str, Tensor], output_stride: int | None) -> Blueprint:
     """Lay out the network such a file holds."""
-    plus = any(key.startswith("decoder.aspp.") for key in tensors)
+    plus = any(key.startswith(_PLUS) for key in tensors)
+    early = any(key.startswith("decoder.0.") for key in tensors)
     classes = count_classes(tensors, "segmentation_head.0.weight", "segmentation_head.0.bias")
     stride = choose_output_stride(output_stride, *((16, 8) if plus else (8, 16)))
     if any(key.startswith("encoder.features.") for key in tensors):
@@ -54,7 +59,7 @@ def plan(tensors: Mapping[str, Tensor], output_stride: int | None) -> Blueprint:
         name = torch_resnet_depth(tensors, "encoder.")
         title, names = name.replace("resnet", "ResNet-"), torch_resnet_names(name, "encoder.")
         backbone = BackboneProfile(name=name, output_stride=stride, first_dilation="new")
-    aspp = "decoder.aspp.0" if plus else "decoder.0"
+    aspp = "decoder.aspp.0" if plus else "decoder.0" if early else "decoder.aspp"
     is_separable = any(f"{aspp}.convs.{i}.0.0.weight" in tensors for i in (1, 2, 3))
     separable: Separable = "plain" if is_separable else "no"
     names |= torch_aspp_names(aspp, separable="0" if is_separable else "")
@@ -63,7 +68,7 @@ def plan(tensors: Mapping[str, Tensor], output_stride: int | None) -> Blueprint:
         names |= pair("decoder.reduce", "decoder.block1.0", "decoder.block1.1")
         names |= plain_separable("decoder.refine.0", "decoder.block2.0", "decoder.block2.1")
     else:
-        names |= pair("head", "decoder.1", "decoder.2")
+        names |= pair("head", "decoder.1", "decoder.2") if early else pair("head", "decoder.conv", "decoder.bn")
     width = count_channels(tensors, f"{aspp}.project.0.weight", 256)
     decoder = DecoderProfile(convs=1, channels=width, separable="plain", align_corners=True)
     return Blueprint(
