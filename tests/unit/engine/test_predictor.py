@@ -92,6 +92,61 @@ def test_tiles_of_a_network_with_same_padding_lie_on_its_grid() -> None:
     np.testing.assert_allclose(tiled.logits, predictor.native_logits(image), atol=1e-4)
 
 
+class OddCells(nn.Module):
+    """Output stride 8 with a cell more or less than that lets expect."""
+
+    def __init__(self, *, ceil: bool) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, stride=2, padding=1 if ceil else 0)
+        self.pool = nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=ceil)
+        self.last = nn.Conv2d(4, 3, 3, stride=2, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.last(self.pool(self.first(x)))
+        return result
+
+
+@pytest.mark.usefixtures("small_passes")
+@pytest.mark.parametrize("ceil", [True, False], ids=["a cell more", "a cell less"])
+@pytest.mark.parametrize("size", [(640, 720), (641, 703), (646, 720), (300, 1201)])
+def test_tiles_of_networks_with_odd_numbers_of_cells_fit_together(ceil: bool, size: tuple[int, int]) -> None:
+    image = photo(*size)
+    predictor = Predictor(tiny_model(OddCells(ceil=ceil)), "cpu")
+    np.testing.assert_allclose(predictor.predict(image).logits, predictor.native_logits(image), atol=1e-4)
+
+
+@pytest.mark.usefixtures("small_passes")
+def test_tiles_are_cut_from_the_padded_photo() -> None:
+    rule = Preprocessing(divisor=255.0, mean=(0, 0, 0), std=(1, 1, 1), pad_to=700, pad_place="around", pad_level=128)
+    network = Counting()
+    image = photo(401, 530)
+    tiled = Predictor(tiny_model(network, preprocessing=rule), "cpu").predict(image)
+    assert len(network.sizes) > 4
+    padded = np.full((700, 700, 3), 128, np.uint8)
+    padded[149:550, 85:615] = image
+    whole = Predictor(tiny_model(Counting(), preprocessing=rule), "cpu").native_logits(padded)
+    np.testing.assert_allclose(tiled.logits, whole, atol=1e-4)
+    assert tiled.class_map().shape == (401, 530)
+
+
+def test_progress_covers_all_scales_and_native_logits_have_one(tmp_path: Path) -> None:
+    from tests.dialect_files import layout, random_state
+
+    torch.save(random_state(layout("kazuto1011").shapes), tmp_path / "msc.pth")
+    model = load_checkpoint(tmp_path / "msc.pth")
+    image = photo(65, 97)
+    seen: list[float] = []
+    fused = Predictor(model, "cpu").predict(image, progress=seen.append).logits
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+    assert any(0.4 < value < 0.6 for value in seen)
+    single = Predictor(model.with_multi_scale(None), "cpu").predict(image).logits
+    native = Predictor(model, "cpu").native_logits(image)
+    np.testing.assert_allclose(native, single, atol=1e-5 * single.std())
+    assert (fused >= single - 1e-4 * single.std()).all()
+    assert not np.allclose(fused, single)
+
+
 class WithImageLevel(nn.Module):
     """A local network plus the image's mean, as ASPP has."""
 

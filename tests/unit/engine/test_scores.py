@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,6 +125,33 @@ def test_probabilities_of_some_classes_at_another_size() -> None:
     scores = scores_of(logits, (80, 96))
     expected = upsampled(logits, (40, 48), align_corners=False).softmax(0).numpy()
     np.testing.assert_allclose(scores.probabilities((40, 48), [4, 1]), expected[[4, 1]], atol=1e-5)
+
+
+def test_padding_before_the_photo_is_cut_off_too() -> None:
+    logits = random_logits(4, 16, 16)
+    expected = upsampled(logits, (128, 128), align_corners=True)[:, 20:110, 16:128]
+    maps = [
+        AxisMap.of_network(pixels=n, shown=n, padded=128, cells=16, align_corners=True, before=before)
+        for n, before in ((90, 20), (112, 16))
+    ]
+    names = LabelSet.from_names("abcd")
+    scores = Scores(logits, maps[0], maps[1], (90, 112), names, "test")
+    np.testing.assert_allclose(every_pixel(scores), expected, atol=5e-5)
+
+
+def test_probabilities_taken_where_the_network_saw_the_photo_are_resized_to_it() -> None:
+    logits = random_logits(5, 12, 16)
+    seen = scores_of(logits, (96, 128), align_corners=True)
+    outer = scores_of(logits, (61, 77), shown=(96, 128), align_corners=True)
+    scores = replace(outer, seen=seen)
+    on_input = upsampled(logits, (96, 128), align_corners=True).softmax(0)
+    expected = functional.interpolate(on_input[None], (61, 77), mode="bilinear", align_corners=False)[0]
+    np.testing.assert_allclose(scores.probabilities(), expected, atol=1e-5)
+    np.testing.assert_allclose(scores.probabilities(classes=[3, 1]), expected[[3, 1]], atol=1e-5)
+    np.testing.assert_allclose(scores.probabilities().sum(0), 1, atol=1e-5)
+    chosen = torch.from_numpy(scores.class_map().astype(np.int64))[None]
+    np.testing.assert_allclose(expected.gather(0, chosen)[0], expected.amax(0), atol=1e-5)
+    np.testing.assert_array_equal(scores.at(3, 4), outer.at(3, 4))
 
 
 def test_probabilities_sum_to_one() -> None:
