@@ -14,6 +14,7 @@ from torch import nn
 
 from deeplab_studio.checkpoints import LoadedModel, Preprocessing
 from deeplab_studio.checkpoints.dialects import tensorflow_zoo
+from deeplab_studio.checkpoints.model import FileHash
 from deeplab_studio.core.labels import LabelSet
 from deeplab_studio.networks.deeplab import DeepLab
 from deeplab_studio.networks.profile import AsppProfile, BackboneProfile, Profile
@@ -125,6 +126,5 @@ def tiny_model(
         dialect="test",
         title="tiny test network",
         path=Path("tiny.pth"),
-        sha256="0" * 64,
-        model_id="tiny-00000000",
+        file_hash=FileHash("0" * 64),
     )

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from deeplab_studio.checkpoints.containers import GET_AGAIN, read_contents
 from deeplab_studio.checkpoints.dialects import DIALECTS, Blueprint, Dialect
 from deeplab_studio.checkpoints.digest import sha256_of
 from deeplab_studio.checkpoints.errors import CheckpointError
-from deeplab_studio.checkpoints.model import LoadedModel
-from deeplab_studio.core.cancel import CancelToken
+from deeplab_studio.checkpoints.model import FileHash, LoadedModel
 from deeplab_studio.networks.deeplab import DeepLab
 from deeplab_studio.networks.profile import ScaledSize
 
@@ -37,16 +36,8 @@ def load(
         raise CheckpointError("this is a folder", path=path, hint="Choose the checkpoint file inside it.")
     if path.exists() and not path.is_file():  # reading a device or a pipe may never end
         raise CheckpointError("this is not a file", path=path, hint="Choose a checkpoint file.")
-    no_use = CancelToken()
     try:
-        with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:  # hashing leaves the GIL to the reader
-            hashing = pool.submit(sha256_of, path, no_use)
-            try:
-                tensors, classes = read_contents(path)
-            except CheckpointError:
-                no_use.cancel()
-                raise
-            sha256 = hashing.result()
+        tensors, classes = read_contents(path)
         dialect = _recognise(tensors)
         blueprint = dialect.plan(tensors, output_stride)
         network = _build(blueprint, tensors)
@@ -54,6 +45,10 @@ def load(
         raise CheckpointError(error.reason, path=path, hint=error.hint) from error
     if classes is None or len(classes) != len(blueprint.classes):
         classes = blueprint.classes
+    # While the caller prepares the network, which leaves a core to it.
+    pool = ThreadPoolExecutor(1, thread_name_prefix="sha256")
+    hashing = pool.submit(sha256_of, path)
+    pool.shutdown(wait=False)
     model = LoadedModel(
         network=network,
         profile=blueprint.profile,
@@ -62,8 +57,7 @@ def load(
         dialect=dialect.name,
         title=blueprint.title,
         path=path,
-        sha256=sha256,
-        model_id=path.stem if sha256[:8] in path.stem else f"{path.stem}-{sha256[:8]}",
+        file_hash=FileHash(hashing),
     )
     return _at_scales(model, multi_scale)
 
@@ -110,11 +104,22 @@ def _build(blueprint: Blueprint, tensors: Mapping[str, Tensor]) -> DeepLab:
             hint="It is a variant this program does not know.",
         )
     state = {
-        name: torch.tensor(0) if name.endswith(_COUNTER) else _checked(tensors[wanted[name]], wanted[name], slot.shape)
+        name: _checked(tensors[wanted[name]], wanted[name], slot.shape)
         for name, slot in network.state_dict().items()
+        if not name.endswith(_COUNTER)
     }
-    network.load_state_dict(state, assign=True)
+    _refuse_what_is_no_number({wanted[name]: tensor for name, tensor in state.items()})
+    _fill(network, state)
     return network.eval()
+
+
+def _fill(network: DeepLab, state: Mapping[str, Tensor]) -> None:
+    """`load_state_dict` with ``assign=True`` in a tenth of its time."""
+    for path, module in network.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            setattr(module, name, nn.Parameter(state[f"{path}.{name}"], requires_grad=parameter.requires_grad))
+        for name, _ in module.named_buffers(recurse=False):
+            module.register_buffer(name, torch.tensor(0) if name == _COUNTER else state[f"{path}.{name}"])
 
 
 def _file_key(blueprint: Blueprint, name: str) -> str:
@@ -133,13 +138,24 @@ def _checked(tensor: Tensor, key: str, shape: torch.Size) -> Tensor:
         raise CheckpointError(
             f"tensor {key!r} does not hold floating-point numbers", hint="Use the file from before its quantisation."
         )
-    tensor = tensor.detach().to(torch.float32).contiguous()
-    # One pass that allocates nothing; NaN is passed on.
-    if tensor.numel() and not torch.isfinite(torch.stack(torch.aminmax(tensor))).all():
+    return tensor.detach().to(torch.float32).contiguous()
+
+
+def _refuse_what_is_no_number(tensors: Mapping[str, Tensor]) -> None:
+    """Name the first tensor with NaN, infinite values or negative variances.
+
+    The smallest and largest value tell, and NaN is both: one pass over all weights, which allocates nothing.
+    """
+    ranges = [torch.aminmax(tensor) for tensor in tensors.values() if tensor.numel()]
+    lowest, highest = (torch.stack(ends) for ends in zip(*ranges, strict=True))
+    broken = ~(torch.isfinite(lowest) & torch.isfinite(highest))
+    keys = [key for key, tensor in tensors.items() if tensor.numel()]
+    if broken.any():
+        key = keys[int(broken.nonzero()[0])]
         raise CheckpointError(f"tensor {key!r} holds NaN or infinite values", hint=GET_AGAIN)
-    if key.endswith("running_var") and (tensor < 0).any():
-        raise CheckpointError(f"tensor {key!r} holds negative variances", hint=GET_AGAIN)
-    return tensor
+    for key, low in zip(keys, lowest.tolist(), strict=True):
+        if key.endswith("running_var") and low < 0:
+            raise CheckpointError(f"tensor {key!r} holds negative variances", hint=GET_AGAIN)
 
 
 def _size(shape: torch.Size) -> str:

@@ -13,6 +13,8 @@ from deeplab_studio.core.labels import LabelClass, LabelSet
 from deeplab_studio.networks.profile import MultiScaleProfile, Profile, Version
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from torch import nn
 
 
@@ -99,6 +101,25 @@ class Preprocessing:
     softmax_on: Literal["photo", "input"] = "photo"
 
 
+class FileHash:
+    """The SHA-256 of a file, perhaps still being computed: nobody who only wants the weights waits for it.
+
+    Parameters
+    ----------
+    value : str or Future
+        64 hexadecimal digits, or what will be those.
+    """
+
+    def __init__(self, value: str | Future[str]) -> None:
+        self._value = value
+
+    def __str__(self) -> str:
+        """The digits; waits for them."""
+        if not isinstance(self._value, str):
+            self._value = self._value.result()
+        return self._value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LoadedModel:
     """A network with its weights and everything needed to use it.
@@ -118,10 +139,8 @@ class LoadedModel:
         For people: ``"DeepLabv3 ResNet-50 (torchvision)"``.
     path : Path
         Where it was read from.
-    sha256 : str
-        Of that file, hexadecimal.
-    model_id : str
-        Stable name for caches and reports: the file's stem and the first eight digits of its hash.
+    file_hash : FileHash
+        Of that file.
     """
 
     network: nn.Module
@@ -131,8 +150,18 @@ class LoadedModel:
     dialect: str
     title: str
     path: Path
-    sha256: str
-    model_id: str
+    file_hash: FileHash
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file, 64 hexadecimal digits."""
+        return str(self.file_hash)
+
+    @property
+    def model_id(self) -> str:
+        """Stable name for caches and reports: the file's stem and the first eight digits of its hash."""
+        stem, digits = self.path.stem, self.sha256[:8]
+        return stem if digits in stem else f"{stem}-{digits}"
 
     @property
     def version(self) -> Version:

@@ -72,7 +72,6 @@ class Predictor:
         size: Literal["model", "native"] = "model",
         precision: Precision = "exact",
     ) -> None:
-        self.model_id = model.model_id
         self.title = model.title
         self.classes = model.classes
         self.preprocessing = model.preprocessing
@@ -85,6 +84,7 @@ class Predictor:
         self._watch = _Watch()
         self._arithmetic = Arithmetic(precision)
         self._use(model.network, resolve_device(device))
+        self.model_id = model.model_id  # last: the file's hash may still be on its way
 
     @property
     def device(self) -> str:

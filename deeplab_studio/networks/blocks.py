@@ -11,7 +11,25 @@ from deeplab_studio.networks.profile import Normalisation, Separable, StemPaddin
 BATCH_NORM = Normalisation()
 
 
-class SameConv2d(nn.Conv2d):
+class Conv2d(nn.Conv2d):
+    """A convolution that draws no weights where there is no memory for them: a network to be filled from a file."""
+
+    def reset_parameters(self) -> None:
+        """Draw the weights as torch does."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """The same for batch normalisation."""
+
+    def reset_parameters(self) -> None:
+        """Set statistics and gains as torch does."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+
+class SameConv2d(Conv2d):
     """A convolution padded by TensorFlow's 'SAME' rule.
 
     The output has ``ceil(size / stride)`` cells; of an odd number of padding pixels the last goes to the bottom
@@ -34,7 +52,7 @@ class SameConv2d(nn.Conv2d):
         return total // 2, total - total // 2
 
 
-class StandardisedConv2d(nn.Conv2d):
+class StandardisedConv2d(Conv2d):
     """A convolution with standardised weights (Qiao et al. 2019, "Weight Standardization", section 3).
 
     Every filter is used with its mean taken off and divided by its deviation plus 1e-5.
@@ -88,7 +106,7 @@ class ConvNorm(nn.Module):
         padding: StemPadding = "symmetric",
     ) -> None:
         super().__init__()
-        kind = SameConv2d if padding == "same" else nn.Conv2d
+        kind: type[Conv2d] = SameConv2d if padding == "same" else Conv2d
         if norm is not None and norm.standardised_weights:
             kind = StandardisedConv2d
         self.conv = kind(
@@ -105,7 +123,7 @@ class ConvNorm(nn.Module):
         if norm is not None and norm.groups:
             self.norm = nn.GroupNorm(norm.groups, outputs, eps=norm.eps)
         elif norm is not None:
-            self.norm = nn.BatchNorm2d(outputs, eps=norm.eps)
+            self.norm = BatchNorm2d(outputs, eps=norm.eps)
         self.activation = activation if activation is not None else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -137,7 +155,7 @@ class ConvNorm(nn.Module):
     def _replace_conv(self, weight: Tensor, bias: Tensor | None) -> None:
         old = self.conv
         with torch.device("meta"):
-            self.conv = nn.Conv2d(
+            self.conv = Conv2d(
                 old.in_channels,
                 old.out_channels,
                 (old.kernel_size[0], old.kernel_size[1]),
