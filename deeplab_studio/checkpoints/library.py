@@ -290,9 +290,10 @@ class ModelLibrary:
         from deeplab_studio.checkpoints import load_checkpoint
 
         model = load_checkpoint(path, output_stride=output_stride)
-        names = None
+        given: dict[str, tuple[str, ...]] = {}
         with contextlib.suppress(StudioError):  # a list that cannot be read is no reason not to open a file
-            names = self.class_names(model.sha256)
+            given = self._read().classes
+        names = given.get(model.sha256) if given else None  # the hash takes as long as the rest
         return model.with_class_names(names) if names is not None and len(names) == len(model.classes) else model
 
     def register(self, downloaded: Downloaded, card: ModelCard) -> InstalledModel:

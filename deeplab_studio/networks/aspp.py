@@ -41,9 +41,13 @@ class Aspp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features (N, inputs, h, w) to (N, channels, h, w)."""
-        # Upsampling one cell bilinearly repeats it, whatever the corner rule.
-        image_level = self.pooling(functional.adaptive_avg_pool2d(x, 1)).expand(-1, -1, *x.shape[2:])
         parts = [branch(x) for branch in self.branches]
+        # Upsampling one cell bilinearly repeats it, whatever the corner rule. Laid out as the other parts are: the
+        # concatenation of different layouts has to be copied once more.
+        image_level = self.pooling(functional.adaptive_avg_pool2d(x, 1)).expand_as(parts[0])
+        channels_last = parts[0].is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        image_level = image_level.contiguous(memory_format=layout)
         parts.insert(0 if self.pooling_first else len(parts), image_level)
         projected: Tensor = self.project(torch.cat(parts, 1))
         return projected
