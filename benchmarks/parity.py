@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -174,7 +175,14 @@ class _Runs:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("fixtures", type=Path, help="folder of the parity fixtures, with their recipe.py")
+    shared = os.environ.get("DEEPLAB_STUDIO_SHARED", Path(__file__).resolve().parents[2] / "shared")
+    parser.add_argument(
+        "fixtures",
+        type=Path,
+        nargs="?",
+        default=Path(shared) / "fixtures",
+        help="folder of the parity fixtures, with their recipe.py (fixtures/ in DEEPLAB_STUDIO_SHARED)",
+    )
     parser.add_argument("--only", metavar="TEXT", default="", help="only fixtures with TEXT in their name")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table into FILE")
 
@@ -182,6 +190,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     from deeplab_studio.checkpoints import load_checkpoint
 
+    if not (args.fixtures / "recipe.py").is_file():
+        raise SystemExit(f"no parity fixtures at {args.fixtures}")
     rebuild = recipe(args.fixtures)
     rows: list[dict[str, Any]] = []
     titles: dict[str, str] = {}
@@ -226,7 +236,8 @@ shows the largest absolute difference of the logits, whose standard deviation is
 77,361 that got another label; at those, two classes are equally likely but for rounding. The implementations' own
 rounding error, single against double precision, is up to 2.5e-4.
 
-Made by `python -m benchmarks parity FIXTURES --markdown docs/parity.md`.
+Made by `python -m benchmarks parity --markdown docs/parity.md`. Which files can be read, and how those without a fixture
+were checked, is in [checkpoints.md](checkpoints.md).
 
 | | difference | allowed |
 |---|---|---|

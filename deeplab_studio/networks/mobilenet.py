@@ -149,9 +149,12 @@ class MobileNetV2(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Map (N, 3, H, W) to features (N, channels, h, w) and low-level ones (N, 24, H / 4, W / 4)."""
-        x = self.blocks[:_BLOCKS_AT_STRIDE_4](self.stem(x))
-        low_level = x if self.keep_low_level else None
-        return self.last(self.blocks[_BLOCKS_AT_STRIDE_4:](x)), low_level
+        x, low_level = self.stem(x), None
+        for i, block in enumerate(self.blocks, 1):
+            x = block(x)
+            if self.keep_low_level and i == _BLOCKS_AT_STRIDE_4:
+                low_level = x
+        return self.last(x), low_level
 
 
 class _V3Block(NamedTuple):
@@ -235,6 +238,9 @@ class MobileNetV3Large(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Map (N, 3, H, W) to features (N, 960, h, w) and low-level ones (N, 24, H / 4, W / 4)."""
-        x = self.blocks[:_BLOCKS_AT_STRIDE_4](self.stem(x))
-        low_level = x if self.keep_low_level else None
-        return self.last(self.blocks[_BLOCKS_AT_STRIDE_4:](x)), low_level
+        x, low_level = self.stem(x), None
+        for i, block in enumerate(self.blocks, 1):
+            x = block(x)
+            if self.keep_low_level and i == _BLOCKS_AT_STRIDE_4:
+                low_level = x
+        return self.last(x), low_level
