@@ -39,7 +39,7 @@ DEFAULT_IMAGES = 12
 SEARCHED_FIRST = frozenset({"appearance_weight", "appearance_position_sigma", "appearance_colour_sigma"})
 """What the papers searched; the smoothness kernel they held."""
 
-SECONDS_PER_TRIAL = 0.06
+SECONDS_PER_TRIAL = 0.15
 """Guess for one trial on one photo until there is a measured one."""
 
 

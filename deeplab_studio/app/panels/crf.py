@@ -456,19 +456,19 @@ class CrfPanel(QWidget):
         grid.addWidget(normalization_label, line, 0)
         grid.addWidget(self.normalization_box, line, 1, 1, 2)
 
-        grid.addWidget(self.size_note, line + 1, 0, 1, 3)
-
-        foot = QHBoxLayout()
-        foot.setSpacing(GAP // 2)
-        foot.addWidget(self._status_icon)
-        foot.addWidget(self._status, 1)
+        told = QHBoxLayout()
+        told.setSpacing(GAP // 2)
+        told.addWidget(self._status_icon)
+        told.addWidget(self._status, 1)
 
         whole = QVBoxLayout(self)
         whole.setContentsMargins(GAP, GAP, GAP, GAP)
         whole.setSpacing(GAP)
+        # What is on screen is said at the top: the rest may not fit into a low window.
         whole.addLayout(head)
+        whole.addLayout(told)
+        whole.addWidget(self.size_note)
         whole.addWidget(self._body)
-        whole.addLayout(foot)
         whole.addStretch(1)
 
 
