@@ -34,6 +34,7 @@ class Readout(QObject):
         self._pixel = (-1, -1)
         canvas.hovered.connect(self._point_at)
         session.predictions.modelChanged.connect(lambda _model: self._show_device())
+        session.predictions.predicted.connect(lambda _prediction: self._show_device())
         self._timer = QTimer(self, interval=MEMORY_EVERY_MS)
         self._timer.timeout.connect(self._show_device)
         self._timer.start()

@@ -142,7 +142,7 @@ class Refiner:
         Cancelled
         """
         stage, marginals = self._infer(params, evidence, preview, cancel, on_iteration)
-        return stage.labels_of(marginals, None if preview else self.scores.image_size)
+        return stage.labels_of(marginals, None if preview else self._image.shape[:2])
 
     def trace(
         self,
@@ -164,7 +164,7 @@ class Refiner:
         stage = self._stage(preview, self._fitted(evidence, preview))
         recorder = Recorder(self.scores, stage.classes, stage.probabilities, int(params.iterations))
         stage, marginals = self._infer(params, evidence, preview, cancel, recorder.add)
-        return stage.labels_of(marginals, None if preview else self.scores.image_size), recorder.trace()
+        return stage.labels_of(marginals, None if preview else self._image.shape[:2]), recorder.trace()
 
     def _infer(
         self,

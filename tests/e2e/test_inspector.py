@@ -102,7 +102,7 @@ def test_fast_precision_is_told_and_remembered(
     window.open_paths([photos[0].parent])
     wait_for_photo(qtbot, window, photos[0])
     qtbot.waitUntil(lambda: any(text.startswith("Fast precision (bfloat16)") for text in told), timeout=30_000)
-    assert "bfloat16" in window.status_area.device_label.text()
+    qtbot.waitUntil(lambda: "bfloat16" in window.status_area.device_label.text())
     window.close()
     again = new_window()
     assert again.actions_["fast_precision"].isChecked()

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplab_studio.app.model_library import ModelLibraryDialog
 from deeplab_studio.app.model_table import ELSEWHERE, ON_VOC, STATE, VERSION
-from deeplab_studio.checkpoints.catalogue import ModelCard, cards, find_card
+from deeplab_studio.checkpoints.catalogue import SUPPORTED_DIALECTS, ModelCard, cards, find_card
 from deeplab_studio.checkpoints.digest import Digest
 from deeplab_studio.checkpoints.download import Patience
 from deeplab_studio.checkpoints.library import ModelLibrary
@@ -129,7 +129,7 @@ def test_name_hash_and_warning_are_told_before_anything_is_fetched(
 def test_only_what_can_be_loaded_is_offered_by_default(qtbot: QtBot, library: ModelLibrary) -> None:
     dialog = ModelLibraryDialog(library)
     qtbot.addWidget(dialog)
-    assert dialog.view.model().rowCount() == len(cards({"torchvision"}))
+    assert dialog.view.model().rowCount() == len(cards(SUPPORTED_DIALECTS))
 
 
 def test_the_filter_finds_backbones_and_publishers(qtbot: QtBot, dialog: ModelLibraryDialog) -> None:
