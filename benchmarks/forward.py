@@ -2,9 +2,11 @@
 
 What is timed begins with the normalised image and ends with the class of every pixel; both upsample the logits and take
 the largest. torchvision runs as its documentation has it (eval mode, ``no_grad``, default memory layout), with the
-auxiliary head its published weights bring along, which it computes and throws away; a row without that head is
-given too. The variants take turns, so that a busy machine slows all of them; `cpu_ms` is the processor time of
-all threads. Peak memory is that of a process of its own which loads the weights and predicts twice.
+auxiliary head its published weights bring along, which it computes and throws away; a row without that head is given
+too. `near_ties` counts the pixels with another label whose two best classes are closer to each other than twice the
+largest difference of a logit: rounding decides them. The variants take turns, so that a busy machine slows all of them;
+`cpu_ms` is the processor time of all threads. Peak memory is that of a process of its own which loads the weights and
+predicts twice.
 """
 
 from __future__ import annotations
@@ -125,14 +127,18 @@ def _measure(name: str, checkpoint: Path, args: argparse.Namespace) -> dict[str,
         FAST: _our_labels(checkpoint, pixels, "fast"),
     }
     reference, logits = variants[THEIRS]()
+    with torch.no_grad():
+        best, second = bare(_normalised(pixels))["out"][0].topk(2, 0).values.numpy()
     rows: dict[str, dict[str, Any]] = {}
     for variant, predict in variants.items():
         labels, scores = predict()
+        differ, error = labels != reference, float(np.abs(scores() - logits()).max())
         rows[variant] = {
             "network": name,
             "variant": variant,
-            "labels_differ": int(np.count_nonzero(labels != reference)),
-            "max_logit_difference": float(np.abs(scores() - logits()).max()),
+            "labels_differ": int(np.count_nonzero(differ)),
+            "near_ties": None if variant == FAST else int(np.count_nonzero(differ & (best - second < 2 * error))),
+            "max_logit_difference": error,
         }
     walls: dict[str, list[float]] = {variant: [] for variant in variants}
     busy: dict[str, list[float]] = {variant: [] for variant in variants}
