@@ -236,7 +236,7 @@ shows the largest absolute difference of the logits, whose standard deviation is
 77,361 that got another label; at those, two classes are equally likely but for rounding. The implementations' own
 rounding error, single against double precision, is up to 2.5e-4.
 
-Made by `python -m benchmarks parity --markdown docs/parity.md`. Which files can be read, and how those without a fixture
+Made by `python -m benchmarks parity --markdown docs/parity.md`. Which files can be read, and how those without fixture
 were checked, is in [checkpoints.md](checkpoints.md).
 
 | | difference | allowed |
