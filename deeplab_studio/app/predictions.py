@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,6 +121,7 @@ class Predictions(QObject):
             from deeplab_studio.engine import Predictor
 
             model = loader(path)
+            _exempt_from_collection()
             predictor = Predictor(model, device, self.noticed.emit, precision=precision)
             info = ModelInfo(
                 path,
@@ -282,3 +285,14 @@ def _load(path: Path) -> LoadedModel:
     from deeplab_studio.checkpoints import load_checkpoint
 
     return load_checkpoint(path)
+
+
+@cache
+def _exempt_from_collection() -> None:
+    """Leave what is imported by now out of garbage collections.
+
+    With torch there are 190,000 objects more, and a full collection that looks at them all holds every thread, the
+    window's too, for a tenth of a second.
+    """
+    gc.freeze()
+    atexit.register(gc.unfreeze)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,6 +89,13 @@ def test_a_file_that_holds_no_names_is_told_and_changes_nothing(
     window.inspector.read_names(tmp_path / "picture.png")
     assert panel.names_problem.text().startswith("picture.png: it is no UTF-8 text.")
     assert panel.names() == ("class 0", "class 1", "class 2")
+
+
+def test_torch_costs_the_garbage_collector_nothing_once_a_model_is_loaded(
+    qtbot: QtBot, window: MainWindow, mine: Path
+) -> None:
+    use(qtbot, window, mine)
+    assert gc.get_freeze_count() > 100_000
 
 
 def test_fast_precision_is_told_and_remembered(
