@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from deeplab_studio.crf.params import CrfParams
     from deeplab_studio.engine.scores import Scores
 
+STRIP_EVERY_MS = 150
+"""While a slider moves the canvas comes first; the small pictures follow this often."""
+
 REST_MS = 200
 """After a stroke the result's picture waits until the hand rests."""
 
@@ -107,6 +110,8 @@ class StageView(QObject):
         self._pixel: tuple[int, int] | None = None
         self._rest = QTimer(self, singleShot=True, interval=REST_MS)
         self._rest.timeout.connect(self._show_all)
+        self._strip_due = QTimer(self, singleShot=True, interval=STRIP_EVERY_MS)
+        self._strip_due.timeout.connect(self._show_thumbnails)
         session.currentChanged.connect(self._on_current)
         session.scoresChanged.connect(lambda _document: self._look())
         session.crfChanged.connect(lambda _settings: self._look())
@@ -197,6 +202,7 @@ class StageView(QObject):
     def close(self) -> None:
         """Stop and wait for the thread."""
         self._rest.stop()
+        self._strip_due.stop()
         self.lane.close()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -277,7 +283,10 @@ class StageView(QObject):
         if self._stage not in self._panel.stages:
             self._stage = self._panel.stages[-2]
             self._panel.set_stage(self._stage)
-        self._show_all()
+        self._show_classes()
+        self._show_picture()
+        if not self._strip_due.isActive():
+            self._strip_due.start()
 
     def _look(self) -> None:
         """Ask for the stages of the image on screen."""

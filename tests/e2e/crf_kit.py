@@ -69,7 +69,8 @@ def wait_idle(qtbot: QtBot, window: MainWindow) -> None:
 
     def idle() -> bool:
         session = window.session
-        return not (session.refinement.lane.busy or session.predictions.lane.busy or window.stages.lane.busy)
+        busy = session.refinement.lane.busy or session.predictions.lane.busy or window.stages.lane.busy
+        return not busy and not window.stages._strip_due.isActive()
 
     for _ in range(3):  # what one lane delivers may be work for another
         qtbot.waitUntil(idle, timeout=60_000)
