@@ -131,7 +131,8 @@ def preprocessing_text(model: LoadedModel) -> str:
     how = model.preprocessing
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (how.mean, how.std))
     padding = f", padded to {how.pad_to}" if how.pad_to else ""
-    return f"{_rule_text(how.size)}{padding}; {how.colour_order} / {how.divisor:g} - ({mean}), / ({std})"
+    padding += f", padded to a multiple of {how.multiple_of}" if how.multiple_of > 1 else ""
+    return f"{_rule_text(how.size)}{padding}; {how.colour_order}: (level / {how.divisor:g} - ({mean})) / ({std})"
 
 
 def size(pair: tuple[int, int]) -> str:
