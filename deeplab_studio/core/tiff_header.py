@@ -203,6 +203,7 @@ class _Pages:
             if length > (_MAX_BLOB_BYTES if kind in _BLOBS else _MAX_NUMBERS):
                 raise ValueError(f"its tag {tag} claims {length} values")
             if tag in _WANTED and kind in _NUMBER_CODES and 0 < length <= 65535:
+                before = found.get(tag)
                 values = struct.Struct(f"{self._order}{length}{_NUMBER_CODES[kind]}")
                 if values.size <= len(inline):
                     found[tag] = values.unpack_from(inline)
@@ -211,6 +212,9 @@ class _Pages:
                         self.orientation_at = start + self._entry.size - len(inline)
                 else:
                     found[tag] = values.unpack(self._at(self._offset.unpack(inline)[0], values.size))
+                # Which of two sizes a decoder believes differs between its releases.
+                if tag in (_WIDTH, _HEIGHT) and before is not None and before != found[tag]:
+                    raise ValueError("its header contradicts itself about the size")
         # Some writers leave out the pointer after the last page.
         tail = block[count * self._entry.size :]
         following: int = self._offset.unpack(tail)[0] if len(tail) == self._offset.size else 0
