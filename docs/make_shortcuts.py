@@ -11,7 +11,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
-from deeplab_studio.app.actions import ACTIONS, MENUS  # noqa: E402
+from deeplab_studio.app.action_rows import ACTIONS, MENUS  # noqa: E402
 from deeplab_studio.app.shortcuts_dialog import canvas_rows  # noqa: E402
 
 PAGE = REPOSITORY / "docs" / "shortcuts.md"
@@ -19,7 +19,7 @@ PAGE = REPOSITORY / "docs" / "shortcuts.md"
 
 def page() -> str:
     """The page as it should be."""
-    lines = ["# Actions and keys", "", "Made from the table in `deeplab_studio/app/actions.py`.", ""]
+    lines = ["# Actions and keys", "", "Made from the table in `deeplab_studio/app/action_rows/`.", ""]
     for menu in MENUS:
         lines += [f"## {menu.replace('&', '')}", "", "| action | keys | what it does |", "|---|---|---|"]
         for spec in ACTIONS:

@@ -15,7 +15,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from deeplab_studio.app.actions import ACTIONS, translated
+from deeplab_studio.app.action_rows import ACTIONS
+from deeplab_studio.app.actions import translated
 
 
 class ShortcutsDialog(QDialog):

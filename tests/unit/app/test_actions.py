@@ -9,7 +9,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMainWindow, QToolBar
 from pytestqt.qtbot import QtBot
 
-from deeplab_studio.app.actions import ACTIONS, MENUS, Actions
+from deeplab_studio.app.action_rows import ACTIONS, MENUS
+from deeplab_studio.app.actions import Actions
 from deeplab_studio.app.icons import GLYPHS
 from deeplab_studio.app.shortcuts_dialog import ShortcutsDialog
 

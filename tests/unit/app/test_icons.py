@@ -10,7 +10,7 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QColor, QIcon, QImage, QPalette
 from PySide6.QtWidgets import QApplication
 
-from deeplab_studio.app.actions import ACTIONS
+from deeplab_studio.app.action_rows import ACTIONS
 from deeplab_studio.app.icons import GLYPHS, icon
 from deeplab_studio.app.theme import DARK, LIGHT, contrast_ratio, palette_for
 
