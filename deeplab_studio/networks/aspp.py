@@ -38,6 +38,7 @@ class Aspp(nn.Module):
         self.branches = nn.ModuleList([layer(inputs), *map(atrous, profile.rates)])
         self.pooling = layer(inputs)
         self.project = layer(width * (len(self.branches) + 1), profile.project_kernel)
+        self.dropout = nn.Dropout(profile.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features (N, inputs, h, w) to (N, channels, h, w)."""
@@ -49,7 +50,7 @@ class Aspp(nn.Module):
         layout = torch.channels_last if channels_last else torch.contiguous_format
         image_level = image_level.contiguous(memory_format=layout)
         parts.insert(0 if self.pooling_first else len(parts), image_level)
-        projected: Tensor = self.project(torch.cat(parts, 1))
+        projected: Tensor = self.dropout(self.project(torch.cat(parts, 1)))
         return projected
 
 
@@ -71,12 +72,15 @@ class SummedAspp(nn.Module):
         super().__init__()
         width = profile.channels
 
+        def activation() -> nn.Module:
+            return nn.Sequential(nn.ReLU(inplace=True), nn.Dropout(profile.dropout))
+
         def branch(rate: int) -> nn.Sequential:
             if not width:
                 return nn.Sequential(nn.Conv2d(inputs, num_classes, 3, padding=rate, dilation=rate))
             return nn.Sequential(
-                ConvNorm(inputs, width, 3, dilation=rate, norm=None, activation=nn.ReLU(inplace=True)),
-                ConvNorm(width, width, norm=None, activation=nn.ReLU(inplace=True)),
+                ConvNorm(inputs, width, 3, dilation=rate, norm=None, activation=activation()),
+                ConvNorm(width, width, norm=None, activation=activation()),
                 nn.Conv2d(width, num_classes, 1),
             )
 

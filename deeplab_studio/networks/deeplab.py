@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from deeplab_studio.networks.aspp import Aspp, SummedAspp
 from deeplab_studio.networks.blocks import rectified_conv
+from deeplab_studio.networks.compact import Compact
 from deeplab_studio.networks.decoder import Decoder
 from deeplab_studio.networks.drn import DrnD54
 from deeplab_studio.networks.mobilenet import MobileNetV2, MobileNetV3Large
@@ -19,7 +20,7 @@ from deeplab_studio.networks.resnet import RESNET_BLOCKS, ResNet
 from deeplab_studio.networks.vgg import Vgg16
 from deeplab_studio.networks.xception import XCEPTION_LAYOUTS, Xception
 
-Backbone = Vgg16 | ResNet | MobileNetV2 | MobileNetV3Large | Xception | DrnD54
+Backbone = Vgg16 | ResNet | MobileNetV2 | MobileNetV3Large | Xception | DrnD54 | Compact
 
 
 class DeepLab(nn.Module):
@@ -70,11 +71,12 @@ class DeepLab(nn.Module):
 def _backbone(profile: BackboneProfile, *, keep_low_level: bool) -> Backbone:
     if profile.name == "vgg16":
         return Vgg16(profile)
-    kinds: dict[str, type[ResNet | MobileNetV2 | MobileNetV3Large | Xception | DrnD54]] = {
+    kinds: dict[str, type[ResNet | MobileNetV2 | MobileNetV3Large | Xception | DrnD54 | Compact]] = {
         **dict.fromkeys(RESNET_BLOCKS, ResNet),
         **dict.fromkeys(XCEPTION_LAYOUTS, Xception),
         "mobilenet_v2": MobileNetV2,
         "mobilenet_v3_large": MobileNetV3Large,
         "drn_d_54": DrnD54,
+        "compact": Compact,
     }
     return kinds[profile.name](profile, keep_low_level=keep_low_level)

@@ -77,7 +77,7 @@ class BackboneProfile:
     ----------
     name : str
         ``"vgg16"``, ``"resnet50"``, ``"resnet101"``, ``"resnet152"``, ``"mobilenet_v2"``, ``"mobilenet_v3_large"``,
-        ``"xception41"``, ``"xception65"``, ``"xception71"`` or ``"drn_d_54"``.
+        ``"xception41"``, ``"xception65"``, ``"xception71"``, ``"drn_d_54"`` or ``"compact"``.
     output_stride : int
         Input pixels per feature cell: 8, 16 or 32. Strides beyond it become dilations (DeepLabv3, section 3.1).
     first_dilation : {"previous", "new", "whole-stage", "first-only"}
@@ -157,6 +157,9 @@ class AsppProfile:
         in a row, or with normalisation and ReLU between them.
     project_kernel : int
         Side of the projection's kernel.
+    dropout : float
+        Share of activations that training drops: after each layer of a summed branch (DeepLabv1, from VGG-16), and
+        after the projection under "concatenate".
     """
 
     rates: tuple[int, ...]
@@ -165,6 +168,7 @@ class AsppProfile:
     fusion: Literal["concatenate", "sum"] = "concatenate"
     separable: Separable = "no"
     project_kernel: int = 1
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
