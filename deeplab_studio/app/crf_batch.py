@@ -249,7 +249,7 @@ class CrfBatch(QObject):
                 if document is session.current:
                     session.crfChanged.emit(settings)
 
-        session.when_no_stroke(put)
+        session.painting.when_no_stroke(put)
 
     def _finished(self) -> None:
         self.summary.refined += 1

@@ -139,11 +139,11 @@ class _Steps:
         document = session.current
         assert document is not None
         before = document.class_map.labels.copy()
-        session.set_active_class(15)
-        if not session.begin("Brush stroke"):
+        session.painting.set_active_class(15)
+        if not session.painting.begin("Brush stroke"):
             raise _Failed("the picture could not be painted on")
-        session.paint(10, 10, np.ones((20, 20), bool))
-        session.commit()
+        session.painting.paint(10, 10, np.ones((20, 20), bool))
+        session.painting.commit()
         if not (document.class_map.labels[10:30, 10:30] == 15).all():
             raise _Failed("the stroke is not on the class map")
         painted = document.class_map.labels.copy()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +17,12 @@ from PySide6.QtCore import QObject, Signal
 from deeplab_studio.app.autosave import Autosave
 from deeplab_studio.app.document import CrfSettings, Document, DocumentShelf
 from deeplab_studio.app.jobs import Job, Lane
+from deeplab_studio.app.painting import Painting
 from deeplab_studio.app.predictions import Prediction, Predictions, unmatched_notice
 from deeplab_studio.app.refinement import Refined, Refinement
 from deeplab_studio.app.selection import Selection
-from deeplab_studio.core.classmap import Edit, PaintRules, Stroke
+from deeplab_studio.core.classmap import Edit
 from deeplab_studio.core.errors import StudioError
-from deeplab_studio.core.geometry import Rect
 from deeplab_studio.core.labels import VOC_LABELS, ClassMapping, LabelSet
 
 if TYPE_CHECKING:
@@ -65,7 +65,6 @@ class Session(QObject):
     labelSetChanged : LabelSet
     crfChanged : CrfSettings
         The CRF settings of the image on screen changed other than by `set_crf`.
-    activeClassChanged : int
     noticed : str, str
         Level ("info", "warning", "error") and a sentence for the person.
     projectChanged : Project
@@ -82,7 +81,6 @@ class Session(QObject):
     historyChanged = Signal()
     labelSetChanged = Signal(object)
     crfChanged = Signal(object)
-    activeClassChanged = Signal(int)
     noticed = Signal(str, str)
     projectChanged = Signal(object)
 
@@ -95,18 +93,16 @@ class Session(QObject):
         self.project: Project | None = None
         self.label_set: LabelSet = VOC_LABELS
         self.current: Document | None = None
-        self.rules = PaintRules()
-        self.active_class = 1
-        self._previous_class = 0
         self._selection = Selection()
         self._masks: dict[int, Path] = {}
         self._shelf = DocumentShelf(settings.get("memory/photos_bytes"))
         self._crf = CrfSettings(settings.get("crf/on"), settings.crf_params())
-        self._stroke: Stroke | None = None
-        self._stroke_class = 0
-        self._after_stroke: list[Callable[[], None]] = []
         self._asked_to_predict: int | None = None
         self._chosen_by_opening: int | None = None
+        self.painting = Painting(lambda: self.current, lambda: self.read_only, self)
+        self.painting.began.connect(self._on_painting)
+        self.painting.committed.connect(lambda document, edit: self._record(document, edit, by_person=True))
+        self.painting.noticed.connect(self.noticed)
         self._autosave = Autosave(self.disk, self)
         self._autosave.due.connect(self.save)
         self._autosave.failed.connect(self._on_failed)
@@ -139,7 +135,7 @@ class Session(QObject):
         item = self._selection.item(item_id)
         if item is None or item_id == self._selection.current:
             return
-        self.abort()
+        self.painting.abort()
         self.save()
         self._selection.current = item_id
         self.refinement.forget()
@@ -180,7 +176,7 @@ class Session(QObject):
         self._selection.items = [item for item in self._selection.items if item.id not in gone]
         self.itemsChanged.emit(self._selection.items)
         if self._selection.current in gone:
-            self.abort()
+            self.painting.abort()
             self.save()
             self._selection.current = None
             self.current = None
@@ -194,58 +190,6 @@ class Session(QObject):
         return saved | {document.item.id for document in self._shelf.documents() if document.edited}
 
     # Editing
-
-    def set_active_class(self, class_id: int) -> None:
-        """Paint this class from now on."""
-        if class_id != self.active_class:
-            self._previous_class = self.active_class
-            self.active_class = class_id
-            self.activeClassChanged.emit(class_id)
-
-    def swap_class(self) -> None:
-        """Switch between class 0 and the class used before."""
-        self.set_active_class(0 if self.active_class != 0 else (self._previous_class or 1))
-
-    def set_rules(self, rules: PaintRules) -> None:
-        """What strokes may change from now on."""
-        self.rules = rules
-
-    def begin(self, name: str, *, erase: bool = False) -> bool:
-        """Start a gesture that will be one undo step; False if there is nothing to paint on."""
-        if self.current is None or self._stroke is not None or self.read_only:
-            return False
-        self.refinement.unfollow()
-        self.previewed.emit(None)
-        self._stroke = self.current.class_map.begin(name, self.rules)
-        self._stroke_class = 0 if erase else self.active_class
-        return True
-
-    def paint(self, top: int, left: int, mask: npt.NDArray[np.bool_]) -> Rect | None:
-        """Paint within the open gesture; the box that changed."""
-        return None if self._stroke is None else self._stroke.paint(top, left, mask, self._stroke_class)
-
-    def commit(self) -> None:
-        """End the gesture as one undo step."""
-        if self._stroke is None or self.current is None:
-            return
-        edit = self._stroke.commit()
-        self._stroke = None
-        self._record(self.current, edit, by_person=True)
-        self._run_after_stroke()
-
-    def abort(self) -> Rect | None:
-        """Take the open gesture back; the box that changed."""
-        if self._stroke is None:
-            return None
-        rect = self._stroke.abort()
-        self._stroke = None
-        self._run_after_stroke()
-        return rect
-
-    def pick(self, x: int, y: int) -> None:
-        """Make the class at a pixel the active one."""
-        if self.current is not None:
-            self.set_active_class(int(self.current.class_map.labels[y, x]))
 
     @property
     def read_only(self) -> bool:
@@ -263,7 +207,7 @@ class Session(QObject):
     def unpin(self) -> None:
         """Let predictions and the CRF change every pixel of this image again."""
         document = self.current
-        if document is not None and self._stroke is None:
+        if document is not None and not self.painting.busy:
             edit = document.class_map.set_pins(False, self.tr("Unpin everything"))
             self._record(document, edit, by_person=True)
             self.labelsChanged.emit(None)
@@ -273,7 +217,7 @@ class Session(QObject):
         import numpy as np
 
         document = self.current
-        if document is not None and self._stroke is None:
+        if document is not None and not self.painting.busy:
             self.refinement.forget()
             self.put_labels(document, np.zeros(document.class_map.shape, np.uint8), self.tr("Clear"), by_person=True)
 
@@ -330,7 +274,7 @@ class Session(QObject):
         """
         document = self.current
         if live:
-            if document is not None and document.scores is not None and settings.on and self._stroke is None:
+            if document is not None and document.scores is not None and settings.on and not self.painting.busy:
                 self.refinement.follow(document, settings, self._mapping())
             return
         self._crf = settings
@@ -340,7 +284,7 @@ class Session(QObject):
             return
         if document.scores is None:
             document.crf = settings
-        elif self._stroke is None:
+        elif not self.painting.busy:
             self.refinement.settle(document, settings, self._mapping())
 
     # Saving
@@ -352,7 +296,7 @@ class Session(QObject):
 
     def flush(self) -> threading.Event:
         """Save everything; the event is set once it is on disk."""
-        self.abort()
+        self.painting.abort()
         self.save()
         done = threading.Event()
         self.disk.submit(("flush", id(done)), lambda _job: done.set(), priority=40)
@@ -367,7 +311,7 @@ class Session(QObject):
 
     def close(self) -> None:
         """Save everything and end all background work."""
-        self.abort()
+        self.painting.abort()
         self.refinement.close()
         self.predictions.close()
         self.save()
@@ -390,8 +334,8 @@ class Session(QObject):
             self._crf = opened.crf or self._crf
             self.projectChanged.emit(opened.project)
             self.labelSetChanged.emit(self.label_set)
-            if self.active_class != 255 and self.active_class >= len(self.label_set):
-                self.set_active_class(min(1, len(self.label_set) - 1))
+            if len(self.label_set) <= self.painting.active_class < 255:
+                self.painting.set_active_class(min(1, len(self.label_set) - 1))
         for notice in opened.notices:
             self.noticed.emit("info", notice)
         self._masks.update(opened.masks)
@@ -402,7 +346,7 @@ class Session(QObject):
             self.select(opened.first)
 
     def _leave_project(self) -> None:
-        self.abort()
+        self.painting.abort()
         self.save()
         project = self.project
         self.refinement.forget()
@@ -512,10 +456,14 @@ class Session(QObject):
             if document is self.current and document.crf.on:
                 self.refinement.settle(document, document.crf, self._mapping())
 
-        self.when_no_stroke(apply)
+        self.painting.when_no_stroke(apply)
+
+    def _on_painting(self) -> None:
+        self.refinement.unfollow()
+        self.previewed.emit(None)
 
     def _on_previewed(self, refined: Refined) -> None:
-        if self.current is not None and refined.item_id == self.current.item.id and self._stroke is None:
+        if self.current is not None and refined.item_id == self.current.item.id and not self.painting.busy:
             self.previewed.emit(refined)
 
     def _on_refined(self, refined: Refined) -> None:
@@ -529,7 +477,7 @@ class Session(QObject):
             self.put_labels(document, refined.labels, name, crf=after, by_person=document.crf != after)
             self.refined.emit(refined)
 
-        self.when_no_stroke(apply)
+        self.painting.when_no_stroke(apply)
 
     def _on_model_changed(self, model: object) -> None:
         for document in self._shelf.documents():
@@ -554,7 +502,7 @@ class Session(QObject):
 
     def _travel(self, *, back: bool) -> None:
         document = self.current
-        if document is None or self._stroke is not None:
+        if document is None or self.painting.busy:
             return
         self.refinement.drop()
         self.previewed.emit(None)
@@ -586,15 +534,3 @@ class Session(QObject):
         document = self._shelf.get(item.id)
         if document is not None:
             document.item = item
-
-    def when_no_stroke(self, action: Callable[[], None]) -> None:
-        """Do something to a class map now, or as soon as the stroke that is being painted has ended."""
-        if self._stroke is None:
-            action()
-        else:
-            self._after_stroke.append(action)
-
-    def _run_after_stroke(self) -> None:
-        actions, self._after_stroke = self._after_stroke, []
-        for action in actions:
-            action()

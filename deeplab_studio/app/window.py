@@ -123,7 +123,7 @@ class MainWindow(QMainWindow):
         self.thumbnails = Thumbnails(round(self.files_panel.thumbnail_size().width() * self.devicePixelRatioF()), self)
         self.readout = Readout(self.session, self.canvas, self.status_area, self)
         self._shares_timer = QTimer(self, singleShot=True, interval=SHARES_AFTER_MS)
-        self.toolbox = Toolbox(self.canvas, self.session, self.settings, self)
+        self.toolbox = Toolbox(self.canvas, self.session.painting, self.settings, self)
         self.stages = StageView(
             self.session, self.canvas, self.stages_panel, self.crf_panel, self.classes_panel, self.settings, self
         )
@@ -200,7 +200,7 @@ class MainWindow(QMainWindow):
             "brush_smaller": lambda: self.toolbox.change_size(-1),
             "brush_larger": lambda: self.toolbox.change_size(1),
             "brush_square": self.toolbox.set_square,
-            "swap_class": session.swap_class,
+            "swap_class": session.painting.swap_class,
             "predict": session.predict,
             "auto_predict": self._set_automatic,
             "crf": self._switch_crf,
@@ -237,7 +237,7 @@ class MainWindow(QMainWindow):
         session.historyChanged.connect(self._on_history)
         session.labelSetChanged.connect(self._on_label_set)
         session.crfChanged.connect(self._on_crf)
-        session.activeClassChanged.connect(self.classes_panel.set_active)
+        session.painting.activeClassChanged.connect(self.classes_panel.set_active)
         session.noticed.connect(lambda level, text: self.status_area.show_notice(text, level))
         predictions = session.predictions
         predictions.modelChanged.connect(lambda _model: self._on_scores())
@@ -254,7 +254,7 @@ class MainWindow(QMainWindow):
         files.showInFolderRequested.connect(self.dialogs.show_in_folder)
         self.thumbnails.ready.connect(files.set_thumbnail)
         self.thumbnails.failed.connect(lambda item_id, error: files.set_problem(item_id, str(error)))
-        classes.activeChanged.connect(self.session.set_active_class)
+        classes.activeChanged.connect(self.session.painting.set_active_class)
         classes.hiddenChanged.connect(self.canvas.set_hidden)
         classes.protectedChanged.connect(lambda _ids: self._set_rules())
         classes.onlyOverChanged.connect(lambda _ids: self._set_rules())
@@ -288,7 +288,7 @@ class MainWindow(QMainWindow):
             self.restoreGeometry(state[0])
             self.restoreState(state[1])
         self._on_label_set(self.session.label_set)
-        self.classes_panel.set_active(self.session.active_class)
+        self.classes_panel.set_active(self.session.painting.active_class)
         self.view.restore(self.actions_)
         self.toolbox.restore(self.actions_)
         self.models.restore(self.actions_)
@@ -383,7 +383,7 @@ class MainWindow(QMainWindow):
         # The background of most label sets would only darken the photo; its eye brings it back.
         self.classes_panel.set_hidden({0} if is_background(label_set.names[0]) else ())
         self.canvas.set_hidden(self.classes_panel.hidden)
-        self.classes_panel.set_active(self.session.active_class)
+        self.classes_panel.set_active(self.session.painting.active_class)
         self.canvas.set_palette(label_set.palette())
         self._set_rules()
 
@@ -483,7 +483,7 @@ class MainWindow(QMainWindow):
 
     def _choose_class(self, class_id: int) -> None:
         if class_id < len(self.session.label_set):
-            self.session.set_active_class(class_id)
+            self.session.painting.set_active_class(class_id)
 
     def _use_tool(self, action_id: str, _on: bool) -> None:
         self.toolbox.use(action_id)
@@ -496,7 +496,7 @@ class MainWindow(QMainWindow):
             self.session.set_state(item_id, state)
 
     def _set_rules(self) -> None:
-        self.session.set_rules(PaintRules(self.classes_panel.only_over, self.classes_panel.protected))
+        self.session.painting.set_rules(PaintRules(self.classes_panel.only_over, self.classes_panel.protected))
 
     def _set_automatic(self, automatic: bool) -> None:
         self.settings.set("model/automatic", automatic)

@@ -285,23 +285,77 @@ class Stroke:
         Rect or None
             The box to redraw, or None if the mask lies outside the image or the rules allow nothing in it.
         """
-        if self._map._stroke is not self:
-            raise RuntimeError(f"the stroke {self.name!r} is over")
-        box = Rect(top, left, top + mask.shape[0], left + mask.shape[1]).clipped(*self._map.shape)
-        if box.is_empty:
+        allowed = self._allowed(top, left, mask)
+        if allowed is None:
             return None
-        mask = mask[box.top - top : box.bottom - top, box.left - left : box.right - left]
-        labels = self._map.labels[box.slices]
-        allowed = self._rules.allowed(labels)
-        if allowed is not None:
-            mask = mask & allowed
-        if not mask.any():
-            return None
+        box, mask = allowed
         self._remember(box)
-        labels[mask] = value
+        self._map.labels[box.slices][mask] = value
         if pin:
             self._map.pinned[box.slices] |= mask
         return box
+
+    def put(self, top: int, left: int, labels: Labels, mask: Mask, *, pin: bool = True) -> Rect | None:
+        """Give the pixels under `mask` classes of their own.
+
+        Parameters
+        ----------
+        top, left : int
+            Where the first pixel of both arrays lies; they may reach outside the image.
+        labels : (h, w) uint8 array
+            The class of every pixel; what lies outside `mask` is not looked at.
+        mask : (h, w) bool array
+        pin : bool
+            As in `paint`.
+
+        Returns
+        -------
+        Rect or None
+            As in `paint`.
+
+        Raises
+        ------
+        ValueError
+            If the arrays differ in shape.
+        """
+        if labels.shape != mask.shape or labels.dtype != np.uint8:
+            raise ValueError(f"the mask is {mask.shape}, the labels {labels.shape} {labels.dtype}")
+        allowed = self._allowed(top, left, mask)
+        if allowed is None:
+            return None
+        box, mask = allowed
+        self._remember(box)
+        inside = labels[box.top - top : box.bottom - top, box.left - left : box.right - left]
+        np.copyto(self._map.labels[box.slices], inside, where=mask)
+        if pin:
+            self._map.pinned[box.slices] |= mask
+        return box
+
+    def restore(self, rect: Rect | None = None) -> Rect | None:
+        """Take back what the stroke changed inside `rect`, without ending it.
+
+        A gesture that shows one result after another restores and paints anew.
+
+        Parameters
+        ----------
+        rect : Rect, optional
+            Everywhere if left out.
+
+        Returns
+        -------
+        Rect or None
+            The box to redraw, or None if the stroke changed nothing there.
+        """
+        self._require_open()
+        touched: Rect | None = None
+        for tile, (labels, pins) in self._before.items():
+            box = tile if rect is None else tile.intersection(rect)
+            if not box.is_empty:
+                inside = np.s_[box.top - tile.top : box.bottom - tile.top, box.left - tile.left : box.right - tile.left]
+                self._map.labels[box.slices] = labels[inside]
+                self._map.pinned[box.slices] = pins[inside]
+                touched = box.union(touched)
+        return touched
 
     def commit(self) -> Edit | None:
         """End the stroke; None if it changed nothing."""
@@ -323,18 +377,29 @@ class Stroke:
 
     def abort(self) -> Rect | None:
         """Undo everything painted so far and end the stroke; the box to redraw, or None."""
+        touched = self.restore()
         self._close()
-        touched: Rect | None = None
-        for tile, (labels, pins) in self._before.items():
-            self._map.labels[tile.slices] = labels
-            self._map.pinned[tile.slices] = pins
-            touched = tile.union(touched)
         return touched
 
     def _close(self) -> None:
+        self._require_open()
+        self._map._stroke = None
+
+    def _require_open(self) -> None:
         if self._map._stroke is not self:
             raise RuntimeError(f"the stroke {self.name!r} is over")
-        self._map._stroke = None
+
+    def _allowed(self, top: int, left: int, mask: Mask) -> tuple[Rect, Mask] | None:
+        """The box of `mask` inside the image and where in it the rules allow a change; None if nowhere."""
+        self._require_open()
+        box = Rect(top, left, top + mask.shape[0], left + mask.shape[1]).clipped(*self._map.shape)
+        if box.is_empty:
+            return None
+        mask = mask[box.top - top : box.bottom - top, box.left - left : box.right - left]
+        allowed = self._rules.allowed(self._map.labels[box.slices])
+        if allowed is not None:
+            mask = mask & allowed
+        return (box, mask) if mask.any() else None
 
     def _remember(self, box: Rect) -> None:
         for tile in _tiles(box, self._map.shape):

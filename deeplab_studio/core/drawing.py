@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 Shape = Literal["round", "square"]
 Mask = npt.NDArray[np.bool_]
+Labels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
 MIN_SIZE = 1

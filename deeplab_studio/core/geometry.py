@@ -44,6 +44,15 @@ class Rect(NamedTuple):
             max(self.right, other.right),
         )
 
+    def intersection(self, other: Rect) -> Rect:
+        """The part inside both; may be empty."""
+        return Rect(
+            max(self.top, other.top),
+            max(self.left, other.left),
+            min(self.bottom, other.bottom),
+            min(self.right, other.right),
+        )
+
     def clipped(self, height: int, width: int) -> Rect:
         """The part inside an image of `height` by `width` pixels; may be empty."""
         return Rect(max(self.top, 0), max(self.left, 0), min(self.bottom, height), min(self.right, width))

@@ -140,10 +140,10 @@ def test_the_panel_says_whether_it_is_a_preview(window: MainWindow, qtbot: QtBot
 
 
 def test_painted_pixels_stay_through_a_drag(scored: MainWindow, qtbot: QtBot) -> None:
-    scored.session.set_active_class(DOG)
-    scored.session.begin("Brush stroke")
-    scored.session.paint(100, 70, np.ones((30, 40), bool))
-    scored.session.commit()
+    scored.session.painting.set_active_class(DOG)
+    scored.session.painting.begin("Brush stroke")
+    scored.session.painting.paint(100, 70, np.ones((30, 40), bool))
+    scored.session.painting.commit()
     wait_idle(qtbot, scored)
     seen = Seen(scored)
     with qtbot.waitSignal(scored.session.refined, timeout=30_000):
@@ -161,13 +161,13 @@ def test_a_stroke_takes_the_preview_away(scored: MainWindow, qtbot: QtBot) -> No
     send_mouse(slider, QEvent.Type.MouseButtonPress, 0.2)
     with qtbot.waitSignal(scored.session.previewed, timeout=30_000):
         send_mouse(slider, QEvent.Type.MouseMove, 0.9)
-    scored.session.set_active_class(DOG)
-    assert scored.session.begin("Brush stroke")
+    scored.session.painting.set_active_class(DOG)
+    assert scored.session.painting.begin("Brush stroke")
     shown = []
     scored.session.previewed.connect(shown.append)
-    scored.session.paint(0, 0, np.ones((9, 9), bool))
+    scored.session.painting.paint(0, 0, np.ones((9, 9), bool))
     qtbot.wait(300)
-    scored.session.commit()
+    scored.session.painting.commit()
     assert shown == [] or shown == [None]
     send_mouse(slider, QEvent.Type.MouseButtonRelease, 0.9)
     wait_idle(qtbot, scored)

@@ -256,11 +256,11 @@ def test_broken_photos_are_named_and_the_rest_goes_on(window: MainWindow, folder
 def test_a_person_works_on_while_a_batch_runs(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
     dialog = batch_dialog(window)
     qtbot.mouseClick(dialog.start_button, Qt.MouseButton.LeftButton)
-    window.session.set_active_class(5)
-    assert window.session.begin("Brush stroke")
-    window.session.paint(0, 0, np.ones((30, 30), bool))
+    window.session.painting.set_active_class(5)
+    assert window.session.painting.begin("Brush stroke")
+    window.session.painting.paint(0, 0, np.ones((30, 30), bool))
     qtbot.waitUntil(lambda: dialog.batch is None or dialog.batch._done >= 2, timeout=60_000)
-    window.session.commit()
+    window.session.painting.commit()
     qtbot.waitUntil(lambda: not dialog.running, timeout=120_000)
     labels = window.session.current.class_map.labels
     assert (labels[:30, :30] == 5).all()

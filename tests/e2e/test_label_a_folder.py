@@ -27,7 +27,7 @@ def idle(window: MainWindow) -> bool:
 
 
 def paint_a_person(qtbot: QtBot, window: MainWindow) -> None:
-    window.session.set_active_class(PERSON)
+    window.session.painting.set_active_class(PERSON)
     qtbot.keyClick(window, Qt.Key.Key_P)
     window.toolbox.set_size(15)
     viewport = window.canvas.viewport()

@@ -157,10 +157,10 @@ def test_changes_are_counted_per_class_in_pixels(scored: MainWindow, qtbot: QtBo
 
 
 def test_what_was_painted_is_no_change_by_the_crf(scored: MainWindow, qtbot: QtBot) -> None:
-    scored.session.set_active_class(DOG)
-    scored.session.begin("Brush stroke")
-    scored.session.paint(0, 0, np.ones((20, 20), bool))
-    scored.session.commit()
+    scored.session.painting.set_active_class(DOG)
+    scored.session.painting.begin("Brush stroke")
+    scored.session.painting.paint(0, 0, np.ones((20, 20), bool))
+    scored.session.painting.commit()
     qtbot.mouseClick(scored.stages_panel.view_buttons["changes"], Qt.MouseButton.LeftButton)
     wait_idle(qtbot, scored)
     document = scored.session.current

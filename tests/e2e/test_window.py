@@ -142,7 +142,7 @@ def test_brush_size_by_key_and_wheel_and_class_by_the_picker(
     qtbot.keyClick(window, Qt.Key.Key_2)
     qtbot.keyClick(window, Qt.Key.Key_L)
     qtbot.mouseClick(window.canvas.viewport(), Qt.MouseButton.LeftButton, pos=at(window, 105, 100))
-    assert window.session.active_class == 7
+    assert window.session.painting.active_class == 7
     assert window.classes_panel.active == 7
 
 
@@ -191,10 +191,10 @@ def test_done_goes_on_to_the_next_image_that_is_not(window: MainWindow, photos: 
 def test_the_bare_photo_while_a_key_is_held(window: MainWindow, photos: list[Path], qtbot: QtBot) -> None:
     window.open_paths([photos[0]])
     wait_for_photo(qtbot, window, photos[0])
-    window.session.set_active_class(1)
-    window.session.begin("Brush stroke")
-    window.session.paint(0, 0, np.ones((240, 320), bool))
-    window.session.commit()
+    window.session.painting.set_active_class(1)
+    window.session.painting.begin("Brush stroke")
+    window.session.painting.paint(0, 0, np.ones((240, 320), bool))
+    window.session.painting.commit()
     window.session.labelsChanged.emit(None)
 
     def colour() -> tuple[int, ...]:

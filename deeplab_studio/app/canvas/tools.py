@@ -30,12 +30,35 @@ _STAIRS_UP_TO = 1500
 class PaintTarget(Protocol):
     """What a painting tool paints on: the open image's class map, with the active class and the painting rules."""
 
+    @property
+    def labels(self) -> drawing.Labels | None:
+        """The (H, W) class map, for reading; None without an image."""
+        ...
+
+    @property
+    def photo(self) -> drawing.Labels | None:
+        """The (H, W, 3) uint8 RGB photo, for reading; None without an image."""
+        ...
+
+    @property
+    def active_class(self) -> int:
+        """The class that is painted."""
+        ...
+
     def begin(self, name: str, *, erase: bool = False) -> bool:
         """Start one undo step called `name`; False when nothing can be painted now."""
         ...
 
     def paint(self, top: int, left: int, mask: drawing.Mask) -> Rect | None:
         """Paint where `mask` is set, its upper left pixel at (`top`, `left`); the box that changed, if any did."""
+        ...
+
+    def put(self, top: int, left: int, labels: drawing.Labels, mask: drawing.Mask, *, pin: bool = True) -> Rect | None:
+        """Give the pixels under `mask` the classes in `labels`; the box that changed, if any did."""
+        ...
+
+    def restore(self, rect: Rect | None = None) -> Rect | None:
+        """Within the undo step, go back to what was there before it, inside `rect` or everywhere; the box that did."""
         ...
 
     def commit(self) -> None:

@@ -143,9 +143,10 @@ def pen(canvas: CanvasView, kind: QEvent.Type, x: float, y: float, pressure: flo
 class Target:
     """The smallest thing one can paint on: a class map and a list of what was done."""
 
-    def __init__(self, class_map: ClassMap, value: int = 1) -> None:
+    def __init__(self, class_map: ClassMap, value: int = 1, photo: np.ndarray | None = None) -> None:
         self.map = class_map
-        self.value = value
+        self.active_class = value
+        self.photo = photo
         self.picked: list[tuple[int, int]] = []
         self.edits: list[Edit | None] = []
         self.names: list[str] = []
@@ -153,6 +154,10 @@ class Target:
         self.open = True
         self._stroke: Stroke | None = None
         self._erase = False
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.map.labels
 
     def begin(self, name: str, *, erase: bool = False) -> bool:
         if not self.open:
@@ -163,10 +168,18 @@ class Target:
 
     def paint(self, top: int, left: int, mask: np.ndarray) -> Rect | None:
         assert self._stroke is not None
-        rect = self._stroke.paint(top, left, mask, 0 if self._erase else self.value)
+        rect = self._stroke.paint(top, left, mask, 0 if self._erase else self.active_class)
         if rect is not None:
             self.changed.append(rect)
         return rect
+
+    def put(self, top: int, left: int, labels: np.ndarray, mask: np.ndarray, *, pin: bool = True) -> Rect | None:
+        assert self._stroke is not None
+        return self._stroke.put(top, left, labels, mask, pin=pin)
+
+    def restore(self, rect: Rect | None = None) -> Rect | None:
+        assert self._stroke is not None
+        return self._stroke.restore(rect)
 
     def commit(self) -> None:
         assert self._stroke is not None

@@ -49,9 +49,9 @@ def show(qtbot: QtBot, session: Session, path: Path, number: int = 0) -> None:
 
 
 def paint(session: Session) -> None:
-    session.begin("Brush stroke")
-    session.paint(0, 0, np.ones((5, 5), bool))
-    session.commit()
+    session.painting.begin("Brush stroke")
+    session.painting.paint(0, 0, np.ones((5, 5), bool))
+    session.painting.commit()
 
 
 WIDE = CrfSettings(True, CrfParams(appearance_position_sigma=140))

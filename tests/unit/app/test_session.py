@@ -63,10 +63,10 @@ def show(qtbot: QtBot, session: Session, *paths: Path) -> None:
 
 
 def brush(session: Session, top: int, left: int, size: int, class_id: int) -> None:
-    session.set_active_class(class_id)
-    assert session.begin("Brush stroke")
-    session.paint(top, left, np.ones((size, size), bool))
-    session.commit()
+    session.painting.set_active_class(class_id)
+    assert session.painting.begin("Brush stroke")
+    session.painting.paint(top, left, np.ones((size, size), bool))
+    session.painting.commit()
 
 
 def test_files_are_listed_and_the_first_is_shown(session: Session, qtbot: QtBot, tmp_path: Path) -> None:
@@ -147,9 +147,9 @@ def test_undo_and_redo_of_strokes(session: Session, qtbot: QtBot, tmp_path: Path
 
 def test_escape_takes_a_stroke_back(session: Session, qtbot: QtBot, tmp_path: Path) -> None:
     show(qtbot, session, *make_photos(tmp_path / "photos", 1))
-    assert session.begin("Brush stroke")
-    session.paint(0, 0, np.ones((5, 5), bool))
-    assert session.abort() is not None
+    assert session.painting.begin("Brush stroke")
+    session.painting.paint(0, 0, np.ones((5, 5), bool))
+    assert session.painting.abort() is not None
     assert not session.current.class_map.labels.any()
     assert session.current.history.undo_name is None
 
@@ -157,17 +157,17 @@ def test_escape_takes_a_stroke_back(session: Session, qtbot: QtBot, tmp_path: Pa
 def test_the_eraser_paints_class_0_and_the_picker_picks(session: Session, qtbot: QtBot, tmp_path: Path) -> None:
     show(qtbot, session, *make_photos(tmp_path / "photos", 1))
     brush(session, 0, 0, 10, 7)
-    session.begin("Eraser", erase=True)
-    session.paint(0, 0, np.ones((4, 4), bool))
-    session.commit()
+    session.painting.begin("Eraser", erase=True)
+    session.painting.paint(0, 0, np.ones((4, 4), bool))
+    session.painting.commit()
     assert (session.current.class_map.labels == 7).sum() == 84
-    session.set_active_class(3)
-    session.pick(9, 9)
-    assert session.active_class == 7
-    session.swap_class()
-    assert session.active_class == 0
-    session.swap_class()
-    assert session.active_class == 7
+    session.painting.set_active_class(3)
+    session.painting.pick(9, 9)
+    assert session.painting.active_class == 7
+    session.painting.swap_class()
+    assert session.painting.active_class == 0
+    session.painting.swap_class()
+    assert session.painting.active_class == 7
 
 
 def test_more_files_are_added_to_what_is_open_but_a_folder_replaces_it(
@@ -229,7 +229,9 @@ def test_a_second_window_may_only_look(new_session: Callable[[], Session], qtbot
     second = new_session()
     show(qtbot, second, tmp_path / "photos")
     assert second.read_only
-    assert not second.begin("Brush stroke")
+    told = len(second.notices)
+    assert not second.painting.begin("Brush stroke")
+    assert [level for level, _ in second.notices[told:]] == ["warning"]
     assert any("reading only" in text for _, text in second.notices)
 
 

@@ -112,6 +112,62 @@ def test_an_aborted_stroke_leaves_nothing() -> None:
         stroke.paint(0, 0, square(1), 1)
 
 
+def test_a_stroke_puts_several_classes_at_once_where_the_rules_allow_it() -> None:
+    labels = np.zeros((6, 9), np.uint8)
+    labels[:, 6:] = 2
+    class_map = ClassMap(labels)
+    stroke = class_map.begin("a", PaintRules(protect=frozenset({2})))
+    given = np.tile(np.arange(10, 20, dtype=np.uint8), (4, 1))
+    mask = np.ones((4, 10), bool)
+    mask[:, 3] = False
+    assert stroke.put(-1, -1, given, mask) == Rect(0, 0, 3, 9)
+    edit = stroke.commit()
+    assert class_map.labels[0].tolist() == [11, 12, 0, 14, 15, 16, 2, 2, 2]
+    assert class_map.pinned[0].tolist() == [True, True, False, True, True, True, False, False, False]
+    assert not class_map.labels[3:, :6].any()
+    assert edit is not None
+    class_map.undo(edit)
+    assert np.array_equal(class_map.labels, labels)
+    assert not class_map.pinned.any()
+
+
+def test_what_is_put_may_leave_the_pins_alone() -> None:
+    class_map = ClassMap.empty(5, 5)
+    stroke = class_map.begin("a")
+    stroke.put(0, 0, np.full((5, 5), 3, np.uint8), np.eye(5, dtype=bool), pin=False)
+    stroke.commit()
+    assert np.array_equal(class_map.labels, 3 * np.eye(5))
+    assert not class_map.pinned.any()
+
+
+def test_labels_and_mask_of_different_shapes_are_refused() -> None:
+    stroke = ClassMap.empty(9, 9).begin("a")
+    with pytest.raises(ValueError, match="the mask is"):
+        stroke.put(0, 0, np.zeros((3, 3), np.uint8), square(4))
+    with pytest.raises(ValueError, match="int64"):
+        stroke.put(0, 0, np.zeros((3, 3), np.int64), square(3))
+
+
+def test_a_stroke_shows_one_result_and_then_another() -> None:
+    class_map = ClassMap(np.full((HEIGHT, WIDTH), 4, np.uint8))
+    stroke = class_map.begin("a")
+    assert stroke.restore() is None
+    stroke.paint(10, 10, square(300), 1)
+    assert stroke.restore(Rect(20, 20, 30, 40)) == Rect(20, 20, 30, 40)
+    assert (class_map.labels[20:30, 20:40] == 4).all()
+    assert not class_map.pinned[20:30, 20:40].any()
+    assert np.count_nonzero(class_map.labels == 1) == 290 * 300 - 200
+    assert stroke.restore() == Rect(0, 0, HEIGHT, 512)
+    assert (class_map.labels == 4).all()
+    stroke.paint(0, 0, square(3), 2)
+    edit = stroke.commit()
+    assert edit is not None
+    assert edit.bbox == Rect(0, 0, 3, 3)
+    assert edit.changed_pixels == 9
+    with pytest.raises(RuntimeError, match="over"):
+        stroke.restore()
+
+
 def test_nothing_else_changes_the_map_while_a_stroke_is_open() -> None:
     class_map = ClassMap.empty(10, 10)
     class_map.begin("Brush stroke")
