@@ -13,7 +13,7 @@ from torch.nn import functional
 from deeplab_studio.networks.blocks import ConvNorm
 from deeplab_studio.networks.profile import BackboneProfile, Normalisation, dilate
 
-COMPACT_STAGES = ((64, 2), (128, 2), (320, 3))
+COMPACT_STAGES = ((64, 2), (128, 2), (224, 3))
 """Channels and basic blocks of the stages at stride 4, 8 and 16."""
 
 COMPACT_STEM = 32
@@ -54,7 +54,7 @@ class BasicBlock(nn.Module):
 
 
 class Compact(nn.Module):
-    """The encoder, up to features of 320 channels.
+    """The encoder, up to features of 224 channels.
 
     Its features at output stride 8 contain those at 16 of the same weights: every second row and column.
 
@@ -93,7 +93,7 @@ class Compact(nn.Module):
             self.stages.append(stage)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Map (N, 3, H, W) to features (N, 320, h, w) and low-level ones (N, 64, H / 4, W / 4)."""
+        """Map (N, 3, H, W) to features (N, 224, h, w) and low-level ones (N, 64, H / 4, W / 4)."""
         x = self.stages[0](self.stem(x))
         low_level = x if self.keep_low_level else None
         for stage in list(self.stages)[1:]:

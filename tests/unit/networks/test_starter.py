@@ -18,7 +18,7 @@ from deeplab_studio.networks.starter import (
     starter_profile,
 )
 
-PARAMETERS = {"v1": 6_489_013, "v2": 5_922_292, "v3": 6_954_293, "v3+": 6_027_749}
+PARAMETERS = {"v1": 3_793_525, "v2": 3_375_412, "v3": 4_123_637, "v3+": 3_488_837}
 
 
 def drawn(version: Version, output_stride: int = 16) -> DeepLab:
@@ -162,3 +162,7 @@ def test_folding_keeps_the_scores(version: Version) -> None:
         torch.testing.assert_close(
             for_inference(network)(x), expected, atol=1e-4 * float(expected.std()) + 1e-4, rtol=1e-3
         )
+
+
+def test_all_four_fit_into_32_megabytes_as_float16() -> None:
+    assert 2 * sum(PARAMETERS.values()) < 30e6
