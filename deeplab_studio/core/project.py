@@ -14,7 +14,6 @@ import os
 import sqlite3
 import threading
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,14 +22,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import platformdirs
 
 from deeplab_studio.core.classmap import Labels, Mask
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.files import explain_os_error, natural_key
+from deeplab_studio.core.item_figures import FigureTable, measure, write_figures
 from deeplab_studio.core.labels import VOC_LABELS, LabelSet
 from deeplab_studio.core.project_file import OpenFile, create, open_existing, open_memory, project_error
+from deeplab_studio.core.project_maps import PackedMap, pack_map, unpack_map
 from deeplab_studio.core.project_schema import read_label_set, write_label_set
 from deeplab_studio.core.voc.layout import id_for_path, safe_id
 
@@ -39,10 +39,6 @@ PROJECT_NAME = "deeplab-studio.dlsproj"
 
 STATES = ("new", "in progress", "done", "reviewed", "empty")
 """What an item can be; "empty" means that nobody needs to label it, not that a map is missing."""
-
-_COMPRESSION = 1
-"""zlib level: class maps are flat, higher levels take several times longer for little."""
-
 
 _FEW = 100
 """From this many items on, one pass over the table is faster than a query for each."""
@@ -92,6 +88,11 @@ class Project:
     skip_taken : bool
         Whether to go on to the next place, instead of opening for reading, if another window writes there.
 
+    Attributes
+    ----------
+    figures : FigureTable
+        What is known about the items in numbers.
+
     Raises
     ------
     StudioError
@@ -111,6 +112,7 @@ class Project:
         self._guests: dict[str, Item] = {}
         self._file: OpenFile | None = None
         self._memory: sqlite3.Connection | None = None
+        self.figures = FigureTable(self._reading, self._writing)
         for place in existing:
             opened = open_existing(place)
             if opened.lock is None and skip_taken:
@@ -212,6 +214,8 @@ class Project:
         """What a person should know about where the project is kept, in one sentence; None if all is as usual."""
         if self._file is not None and self._file.refusal:
             return f"{self.path.name} is open for reading only: {self._file.refusal}. Changes cannot be saved."
+        if self._file is not None and self._file.backup is not None:
+            return f"An older DeepLab Studio made this project; a copy from before is kept as {self._file.backup.name}."
         if self.outside_folder:
             return f"{self._preferred.parent} cannot be written, so the work is kept in {self.path}."
         return None
@@ -276,16 +280,29 @@ class Project:
         return self._item(*self._row("SELECT id, key, state, name FROM items WHERE id = ?", item_id))
 
     def set_state(self, item_id: int, state: str) -> None:
-        """Save an item's state.
+        """Save an item's state; as `set_states`."""
+        self.set_states([item_id], state)
+
+    def set_states(self, item_ids: Iterable[int], state: str) -> None:
+        """Save the state of any number of items at once.
 
         Raises
         ------
         ValueError
             If it is not one of `STATES`.
+        KeyError
+            If there is no item of one of the ids; nothing is saved then.
         """
         if state not in STATES:
             raise ValueError(f"{state!r} is no state, they are {', '.join(STATES)}")
-        self._update(item_id, "state", state)
+        now = time.time()
+        with self._writing() as connection:
+            for item_id in item_ids:
+                changed = connection.execute(
+                    "UPDATE items SET state = ?, changed_at = ? WHERE id = ?", (state, now, item_id)
+                )
+                if not changed.rowcount:
+                    raise KeyError(item_id)
 
     def model(self, item_id: int) -> str | None:
         """Id of the model whose prediction an item's class map started from; None if none was saved."""
@@ -327,24 +344,19 @@ class Project:
         KeyError
             If there is no such item.
         """
-        if labels.ndim != 2 or labels.dtype != np.uint8 or not labels.size:
-            raise ValueError(f"a class map is (H, W) uint8 with at least one pixel, not {labels.shape} {labels.dtype}")
-        if pinned is not None and (pinned.shape != labels.shape or pinned.dtype != np.bool_):
-            raise ValueError(f"pins are (H, W) bool like the labels {labels.shape}, not {pinned.shape} {pinned.dtype}")
         if state is not None and state not in STATES:
             raise ValueError(f"{state!r} is no state, they are {', '.join(STATES)}")
-        height, width = labels.shape
-        packed = zlib.compress(np.ascontiguousarray(labels).data, _COMPRESSION)
-        pins = None
-        if pinned is not None and pinned.any():
-            pins = zlib.compress(np.packbits(pinned).data, _COMPRESSION)
-        row = (width, height, packed, pins, _crc(width, height, packed, pins), *_signature(self.item(item_id).path))
+        row = (*pack_map(labels, pinned), *_signature(self.item(item_id).path))
+        with self._reading() as connection:
+            figures = measure(connection, item_id, labels, pinned)
         now = time.time()
         with self._writing() as connection:
             connection.execute("INSERT OR REPLACE INTO maps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (item_id, *row, now))
             connection.execute(
                 "UPDATE items SET changed_at = ?, state = coalesce(?, state) WHERE id = ?", (now, state, item_id)
             )
+            write_figures(connection, item_id, figures)
+        self.figures.saved(item_id)
 
     def load_map(self, item_id: int) -> tuple[Labels, Mask] | None:
         """An item's saved class map.
@@ -366,18 +378,14 @@ class Project:
             ).fetchone()
         if row is None:
             return None
-        width, height, packed, packed_pins, crc = row
-        if crc != _crc(width, height, packed, packed_pins):
+        try:
+            return unpack_map(PackedMap(*row))
+        except ValueError as error:
             raise StudioError(
                 "its saved class map is damaged",
                 path=self.item(item_id).path,
                 hint="Label this image again; the others are not affected.",
-            )
-        labels = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, width).copy()
-        if packed_pins is None:
-            return labels, np.zeros((height, width), np.bool_)
-        bits = np.unpackbits(np.frombuffer(zlib.decompress(packed_pins), np.uint8), count=height * width)
-        return labels, bits.view(np.bool_).reshape(height, width)
+            ) from error
 
     def items_with_maps(self) -> set[int]:
         """Ids of the items that have a saved class map."""
@@ -578,10 +586,6 @@ def _to_db(key: str) -> str | bytes:
     except UnicodeEncodeError:
         return os.fsencode(key)
     return key
-
-
-def _crc(width: int, height: int, labels: bytes, pins: bytes | None) -> int:
-    return zlib.crc32(pins or b"", zlib.crc32(labels, zlib.crc32(f"{width}x{height}".encode())))
 
 
 def _signature(path: Path) -> tuple[int | None, int | None]:

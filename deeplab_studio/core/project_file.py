@@ -12,7 +12,13 @@ from pathlib import Path
 
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.files import atomic_write
-from deeplab_studio.core.project_schema import APPLICATION_ID, LATEST, migrate, schema_version
+from deeplab_studio.core.project_schema import (
+    APPLICATION_ID,
+    LATEST,
+    complete_for_reading,
+    migrate,
+    schema_version,
+)
 
 
 class WriterLock:
@@ -79,12 +85,15 @@ class OpenFile:
         None if the file is open for reading only.
     refusal : str
         Why it is open for reading only, as a clause; empty if it is not.
+    backup : Path or None
+        Copy of the file from before it was brought up to date, if that happened now.
     """
 
     connection: sqlite3.Connection
     lock: WriterLock | None
     refusal: str = ""
     _copy: tempfile.TemporaryDirectory[str] | None = None
+    backup: Path | None = None
 
     def close(self) -> None:
         """Close the file, then let others write."""
@@ -122,8 +131,11 @@ def open_existing(path: Path) -> OpenFile:
             lock.release()
             return OpenFile(_open_reader(path), None, "its file cannot be written")
         # Nobody writes, so without a log the file alone is everything, and looking at it alone leaves no trace.
-        _open_reader(path, "mode=ro" if _log(path).exists() else "mode=ro&immutable=1").close()
-        return OpenFile(_open_writer(path), lock)
+        query = "mode=ro" if _log(path).exists() else "mode=ro&immutable=1"
+        with closing(_open_reader(path, query, complete=False)) as reader:
+            version = schema_version(reader)
+            backup = _back_up(path, reader, version) if 0 < version < LATEST else None
+        return OpenFile(_open_writer(path), lock, backup=backup)
     except BaseException:
         if lock is not None:
             lock.release()
@@ -185,6 +197,28 @@ def _log(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
+def backup_path(path: Path, version: int) -> Path:
+    """Where the copy of a project of an older format is kept before the project is brought up to date."""
+    return path.with_name(f"{path.name}-backup-format-{version}")
+
+
+def _back_up(path: Path, reader: sqlite3.Connection, version: int) -> Path:
+    """Copy a project file with everything in its log, whole or not at all."""
+    backup = backup_path(path, version)
+    try:
+        with atomic_write(backup) as temporary, closing(sqlite3.connect(temporary)) as target:
+            target.execute("PRAGMA journal_mode = MEMORY")
+            reader.backup(target)
+    except (sqlite3.Error, StudioError) as error:
+        reason = error.reason if isinstance(error, StudioError) else str(error)
+        raise StudioError(
+            f"an older DeepLab Studio made it, and it cannot be copied before it is brought up to date ({reason})",
+            path=path,
+            hint="Free some space, then open it again.",
+        ) from error
+    return backup
+
+
 def _connect(path: Path, query: str, *, timeout: float = 5.0) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?{query}",
@@ -215,8 +249,11 @@ def _open_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _open_reader(path: Path, query: str = "mode=ro") -> sqlite3.Connection:
-    """Open for reading, which neither writes the file nor moves the log into it, and check that it is ours."""
+def _open_reader(path: Path, query: str = "mode=ro", *, complete: bool = True) -> sqlite3.Connection:
+    """Open for reading, which neither writes the file nor moves the log into it, and check that it is ours.
+
+    With `complete`, an older file seems to have all the tables of today.
+    """
     connection: sqlite3.Connection | None = None
     try:
         connection = _connect(path, query)
@@ -231,6 +268,8 @@ def _open_reader(path: Path, query: str = "mode=ro") -> sqlite3.Connection:
                 hint="Update DeepLab Studio to open it.",
             )
         connection.execute("SELECT count(*) FROM classes")  # finds a file that is cut off
+        if complete:
+            complete_for_reading(connection)
     except BaseException as error:
         if connection is not None:
             connection.close()

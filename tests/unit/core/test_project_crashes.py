@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 from deeplab_studio.core import project_schema
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.project import PROJECT_NAME, Project
+from deeplab_studio.core.project_file import WriterLock, backup_path
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and limits of POSIX")
 
@@ -247,8 +249,8 @@ def test_an_older_file_is_brought_up_to_date(folder: Path, monkeypatch: pytest.M
         project.set_state(project.add([folder / "a.jpg"])[0].id, "done")
     steps = (*project_schema.MIGRATIONS, ("ALTER TABLE items ADD COLUMN note TEXT",))
     monkeypatch.setattr(project_schema, "MIGRATIONS", steps)
-    monkeypatch.setattr(project_schema, "LATEST", 2)
-    monkeypatch.setattr("deeplab_studio.core.project_file.LATEST", 2)
+    monkeypatch.setattr(project_schema, "LATEST", len(steps))
+    monkeypatch.setattr("deeplab_studio.core.project_file.LATEST", len(steps))
     with Project.for_folder(folder) as project:
         assert [item.state for item in project.items()] == ["done"]
         assert project._connection.execute("SELECT note FROM items").fetchall() == [(None,)]
@@ -260,10 +262,70 @@ def test_a_migration_that_fails_changes_nothing(folder: Path, monkeypatch: pytes
     steps = (*project_schema.MIGRATIONS, ("ALTER TABLE items ADD COLUMN note TEXT", "SELECT nonsense"))
     with monkeypatch.context() as patch:
         patch.setattr(project_schema, "MIGRATIONS", steps)
-        patch.setattr(project_schema, "LATEST", 2)
+        patch.setattr(project_schema, "LATEST", len(steps))
+        patch.setattr("deeplab_studio.core.project_file.LATEST", len(steps))
         with pytest.raises(StudioError, match="nonsense"):
             Project.for_folder(folder)
     with Project.for_folder(folder) as project:
         columns = [row[1] for row in project._connection.execute("PRAGMA table_info(items)")]
         assert "note" not in columns
         assert not project.read_only
+
+
+# What the program's first release wrote.
+FIRST_FORMAT = project_schema.MIGRATIONS[:1]
+
+
+@pytest.fixture
+def first_format(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project as the first release left it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(project_schema, "MIGRATIONS", FIRST_FORMAT)
+        patch.setattr(project_schema, "LATEST", 1)
+        patch.setattr("deeplab_studio.core.project_file.LATEST", 1)
+        patch.setattr("deeplab_studio.core.project.write_figures", lambda *_: None)
+        patch.setattr("deeplab_studio.core.project.measure", lambda *_: None)
+        with Project.for_folder(folder) as project:
+            (entry,) = project.add([folder / "a.jpg"])
+            project.save_map(entry.id, np.full((4, 6), 3, np.uint8), None, state="done")
+    return folder / PROJECT_NAME
+
+
+def test_a_copy_is_kept_of_a_project_that_is_brought_up_to_date(first_format: Path) -> None:
+    with Project.for_folder(first_format.parent) as project:
+        assert project_schema.schema_version(project._connection) == project_schema.LATEST
+        assert project.figures.uncounted() == [project.items()[0].id]
+        backup = backup_path(first_format, 1)
+        assert backup.name in project.notice
+    with closing(sqlite3.connect(backup)) as copy:
+        assert project_schema.schema_version(copy) == 1
+        assert copy.execute("SELECT state FROM items").fetchall() == [("done",)]
+    with Project.for_folder(first_format.parent) as project:
+        assert project.notice is None
+
+
+def test_an_older_project_that_cannot_be_copied_is_left_as_it_is(
+    first_format: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup_path(first_format, 1).mkdir()
+    before = first_format.read_bytes()
+    with pytest.raises(StudioError, match="cannot be copied before it is brought up to date") as caught:
+        Project.for_folder(first_format.parent)
+    assert caught.value.path == first_format
+    assert first_format.read_bytes() == before
+
+
+def test_an_older_project_can_be_looked_at_while_another_window_has_it(first_format: Path) -> None:
+    lock = WriterLock.acquire(first_format)
+    assert lock is not None
+    try:
+        with Project.for_folder(first_format.parent) as project:
+            (entry,) = project.items()
+            assert project.read_only
+            assert project.figures.all() == {}
+            assert project.figures.of(entry.id).pixels == {}
+            assert project.load_map(entry.id) is not None
+    finally:
+        lock.release()
+    with closing(sqlite3.connect(first_format)) as untouched:
+        assert project_schema.schema_version(untouched) == 1
