@@ -138,19 +138,37 @@ def from_array(values: npt.NDArray[Any], orientation: int = 1) -> Upright:
     return Upright(sink.pixels, ("transparency laid over white",) if see_through else ())
 
 
+def make_upright(stored: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """Turn an array that lies as a photo is stored the way its orientation (1..8) says; a view of it.
+
+    Parameters
+    ----------
+    stored : (h, w, ...) array
+    orientation : int, 1..8
+    """
+    values = _mirrored(stored, orientation)
+    return values.swapaxes(0, 1) if orientation >= 5 else values
+
+
+def _mirrored(values: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """Mirror as an orientation does; a view.
+
+    A photo as stored is the upright one, transposed for 5 to 8, then mirrored (EXIF 2.3, 4.6.4 A).
+    """
+    if orientation in (3, 4, 6, 7):
+        values = values[::-1]
+    if orientation in (2, 3, 7, 8):
+        values = values[:, ::-1]
+    return values
+
+
 class _Sink:
     """The upright array, written in the order in which the file stores its rows."""
 
     def __init__(self, width: int, height: int, orientation: int) -> None:
         across, down = upright_size(width, height, orientation)
         self.pixels: Pixels = np.empty((down, across, 3), np.uint8)
-        # The picture as stored is a view of the upright array: transposed for 5..8, then mirrored. (EXIF 2.3, 4.6.4 A)
-        view = self.pixels.transpose(1, 0, 2) if orientation >= 5 else self.pixels
-        if orientation in (3, 4, 6, 7):
-            view = view[::-1]
-        if orientation in (2, 3, 7, 8):
-            view = view[:, ::-1]
-        self._stored = view
+        self._stored = _mirrored(self.pixels.transpose(1, 0, 2) if orientation >= 5 else self.pixels, orientation)
         self._straight = orientation == 1
 
     def put(self, top: int, rows: npt.NDArray[Any]) -> None:

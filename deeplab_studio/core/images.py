@@ -37,10 +37,19 @@ from deeplab_studio.core.image_formats import (
     is_raw_photo,
     raw_photo_error,
 )
-from deeplab_studio.core.image_pixels import Pixels, Upright, from_array, from_pillow, upright_size
+from deeplab_studio.core.image_pixels import Pixels, Upright, from_array, from_pillow, make_upright, upright_size
 from deeplab_studio.core.tiff_header import MAX_PAGES, TiffHeader, read_tiff_header
 
-__all__ = ["IMAGE_SUFFIXES", "Image", "ImageError", "image_size", "load_image", "load_thumbnail"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Image",
+    "ImageError",
+    "ImageSize",
+    "examine_size",
+    "image_size",
+    "load_image",
+    "load_thumbnail",
+]
 
 MAX_PIXELS: Final = 175_000_000
 """The largest picture that is opened: beyond a 150-megapixel camera, within Pillow's own guard (178,956,970)."""
@@ -151,6 +160,43 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """
     with _opened(Path(path)) as source:
         return upright_size(source.width, source.height, source.orientation)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSize:
+    """How large a photo is shown, and how it is stored.
+
+    Parameters
+    ----------
+    width, height : int
+        Pixels, upright.
+    orientation : int, 1..8
+        The EXIF orientation that makes it upright.
+    """
+
+    width: int
+    height: int
+    orientation: int = 1
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Width and height in the file."""
+        return upright_size(self.width, self.height, self.orientation)
+
+    def upright(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Turn an array that lies as the photo is stored the way the photo is turned; a view of it.
+
+        Parameters
+        ----------
+        values : (h, w, ...) array
+        """
+        return make_upright(values, self.orientation)
+
+
+def examine_size(path: str | os.PathLike[str]) -> ImageSize:
+    """Size and orientation of an image file, from its header alone; raises as `image_size`."""
+    with _opened(Path(path)) as source:
+        return ImageSize(*upright_size(source.width, source.height, source.orientation), source.orientation)
 
 
 def load_thumbnail(path: str | os.PathLike[str], size: int) -> Pixels:
