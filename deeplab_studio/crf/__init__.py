@@ -1,7 +1,19 @@
 """The fully connected CRF of Krähenbühl and Koltun (NIPS 2011). No Qt."""
 
-from deeplab_studio.crf.dense import DenseCRF, crf_backend
+from deeplab_studio.crf.backends import Backend, Engine, crf_backend, reference_available
+from deeplab_studio.crf.dense import DenseCRF
 from deeplab_studio.crf.params import CrfParams, parse_params
 from deeplab_studio.crf.presets import PRESETS, Preset, find_preset
 
-__all__ = ["PRESETS", "CrfParams", "DenseCRF", "Preset", "crf_backend", "find_preset", "parse_params"]
+__all__ = [
+    "PRESETS",
+    "Backend",
+    "CrfParams",
+    "DenseCRF",
+    "Engine",
+    "Preset",
+    "crf_backend",
+    "find_preset",
+    "parse_params",
+    "reference_available",
+]

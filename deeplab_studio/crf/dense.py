@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from deeplab_studio.core.cancel import CancelToken
+from deeplab_studio.crf.backends import Backend, Engine, crf_backend
 from deeplab_studio.crf.evidence import Evidence, gather_evidence
 from deeplab_studio.crf.params import CrfParams
 
 if TYPE_CHECKING:
     from deeplab_studio.crf.kernel_core import KernelCore
+    from deeplab_studio.crf.reference_core import ReferenceCore
     from deeplab_studio.crf.torch_core import TorchCore
 
-Engine = Literal["auto", "kernel", "torch"]
 OnIteration = Callable[[int, "npt.NDArray[np.float32]"], None]
 
 
@@ -33,7 +34,7 @@ class DenseCRF:
     """Mean-field inference in a fully connected CRF over one picture.
 
     Energy and kernels of Krähenbühl and Koltun (NIPS 2011) with Potts compatibility, filtered on permutohedral
-    lattices (Adams, Baek, Davis, 2010). Both engines give what pydensecrf gives, up to rounding.
+    lattices (Adams, Baek, Davis, 2010). All engines give what pydensecrf gives, up to rounding.
 
     The lattices of the sigmas used last are kept: new weights, another number of iterations or other probabilities
     reuse them, and a new sigma rebuilds the lattice of its own kernel only.
@@ -42,10 +43,11 @@ class DenseCRF:
     ----------
     image : (H, W, 3) uint8 array
         The picture, RGB. Any strides; it is copied if it is not contiguous and must not be changed afterwards.
-    engine : {"auto", "kernel", "torch"}
-        "kernel" is the compiled one (CPU), "torch" runs on `device`; "auto" takes the kernel where it is there.
+    engine : {"auto", "kernel", "torch", "reference"}
+        "kernel" is the compiled one (CPU), "torch" runs on `device`, "reference" is pydensecrf in a child process, to
+        compare with; "auto" takes the kernel where it is there, else torch.
     device : str
-        Torch device of the torch engine; the kernel ignores it.
+        Torch device of the torch engine; the others ignore it.
     threads : int, optional
         Threads of the kernel, at least 1; as many as there are CPUs, 8 at most, if omitted. Results of different
         numbers of threads differ by rounding only; those of the same number are the same to the last bit.
@@ -55,12 +57,13 @@ class DenseCRF:
     ValueError
         If the image is not (H, W, 3) uint8 with at least one pixel, or the engine is unknown.
     StudioError
-        If the kernel was asked for and is not there.
+        If the kernel or pydensecrf was asked for and is not there.
 
     Notes
     -----
     Calls on one object wait for each other; different objects may be used from different threads at once. The
-    interpreter lock is free while either engine computes.
+    interpreter lock is free while an engine computes. The reference keeps no lattices: pydensecrf bakes the weights
+    into them.
     """
 
     def __init__(
@@ -79,14 +82,18 @@ class DenseCRF:
         if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}, it must be at least 1")
         self.height, self.width = pixels.shape[:2]
-        self.engine: Literal["kernel", "torch"] = crf_backend() if engine == "auto" else engine
+        self.engine: Backend = crf_backend() if engine == "auto" else engine
         self._lock = threading.Lock()
         contiguous = np.ascontiguousarray(pixels)
         if not contiguous.flags.writeable:
             contiguous = contiguous.copy()  # torch warns about memory it may not write
-        self._core: _Core = (
-            _kernel_core(contiguous, threads) if self.engine == "kernel" else _torch_core(contiguous, device)
-        )
+        self._core: _Core
+        if self.engine == "kernel":
+            self._core = _kernel_core(contiguous, threads)
+        elif self.engine == "torch":
+            self._core = _torch_core(contiguous, device)
+        else:
+            self._core = _reference_core(contiguous)
 
     def prepare(self, params: CrfParams, cancel: CancelToken | None = None) -> None:
         """Build the lattices that `infer` with these parameters needs, ahead of it.
@@ -139,6 +146,8 @@ class DenseCRF:
             sigma is too small for a picture of this size.
         Cancelled
             If `cancel` was set.
+        StudioError
+            If pydensecrf crashed.
         """
         wanted = params or CrfParams()
         evidence = gather_evidence(probabilities, pinned, self.height, self.width)
@@ -156,13 +165,6 @@ class DenseCRF:
             return even
 
 
-def crf_backend() -> Literal["kernel", "torch"]:
-    """Which engine `DenseCRF` takes by itself on this machine."""
-    from deeplab_studio.crf.kernel_core import kernel_library
-
-    return "kernel" if kernel_library() is not None else "torch"
-
-
 def _kernel_core(image: npt.NDArray[np.uint8], threads: int | None) -> KernelCore:
     from deeplab_studio.crf.kernel_core import KernelCore
 
@@ -173,3 +175,9 @@ def _torch_core(image: npt.NDArray[np.uint8], device: str) -> TorchCore:
     from deeplab_studio.crf.torch_core import TorchCore
 
     return TorchCore(image, device)
+
+
+def _reference_core(image: npt.NDArray[np.uint8]) -> ReferenceCore:
+    from deeplab_studio.crf.reference_core import ReferenceCore
+
+    return ReferenceCore(image)
