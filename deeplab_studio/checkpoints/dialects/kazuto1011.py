@@ -9,7 +9,7 @@ from torch import Tensor
 from deeplab_studio.checkpoints.dialects.base import CAFFE, Blueprint, Dialect, count_classes, name_classes
 from deeplab_studio.checkpoints.dialects.caffe import SUMMED_RATES, resnet_profile
 from deeplab_studio.checkpoints.dialects.names import Names, pair
-from deeplab_studio.core.labels import LabelSet
+from deeplab_studio.core.label_sets import builtin_label_set
 from deeplab_studio.networks.profile import MultiScaleProfile
 from deeplab_studio.networks.resnet import RESNET_BLOCKS
 
@@ -19,25 +19,7 @@ PREPROCESSING = CAFFE
 SCALES = MultiScaleProfile(scales=(0.5, 0.75), size="floor", align_corners=False)
 """Its MSC module as torch computed it when the published figures were measured (up to 1.5)."""
 
-COCO_STUFF = LabelSet.from_names(
-    (
-        "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,street sign,stop sign,"
-        "parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,hat,backpack,umbrella,shoe,"
-        "eye glasses,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove,"
-        "skateboard,surfboard,tennis racket,bottle,plate,wine glass,cup,fork,knife,spoon,bowl,banana,apple,sandwich,"
-        "orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,potted plant,bed,mirror,dining table,window,desk,"
-        "toilet,door,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,refrigerator,blender,book,"
-        "clock,vase,scissors,teddy bear,hair drier,toothbrush,hair brush,banner,blanket,branch,bridge,building-other,"
-        "bush,cabinet,cage,cardboard,carpet,ceiling-other,ceiling-tile,cloth,clothes,clouds,counter,cupboard,curtain,"
-        "desk-stuff,dirt,door-stuff,fence,floor-marble,floor-other,floor-stone,floor-tile,floor-wood,flower,fog,"
-        "food-other,fruit,furniture-other,grass,gravel,ground-other,hill,house,leaves,light,mat,metal,mirror-stuff,"
-        "moss,mountain,mud,napkin,net,paper,pavement,pillow,plant-other,plastic,platform,playingfield,railing,"
-        "railroad,river,road,rock,roof,rug,salad,sand,sea,shelf,sky-other,skyscraper,snow,solid-other,stairs,stone,"
-        "straw,structural-other,table,tent,textile-other,towel,tree,vegetable,wall-brick,wall-concrete,wall-other,"
-        "wall-panel,wall-stone,wall-tile,wall-wood,water-other,waterdrops,window-blind,window-other,wood"
-    ).split(","),
-    name="COCO-Stuff",
-)
+COCO_STUFF = builtin_label_set("coco-stuff")
 """The 182 outputs of its COCO-Stuff models (Caesar et al., CVPR 2018); eleven of the first 91 were never labelled."""
 
 _WRAPPER = "base."
