@@ -28,9 +28,7 @@ _HEADS: dict[Version, tuple[AsppProfile, DecoderProfile | None]] = {
     # DeepLabv3+, section 3.1 and table 2.
     "v3+": (
         AsppProfile(rates=(6, 12, 18), channels=128, separable="normalised", dropout=0.1),
-        DecoderProfile(
-            convs=2, channels=128, low_level_channels=48, separable="normalised", align_corners=True
-        ),
+        DecoderProfile(convs=2, channels=128, low_level_channels=48, separable="normalised", align_corners=True),
     ),
 }
 """ASPP, at output stride 16, and decoder of each version."""
@@ -56,8 +54,8 @@ def starter_profile(version: Version, num_classes: int, output_stride: int = _TR
     aspp, decoder = _HEADS[version]
     trained = Profile(
         version=version,
-        # Cells on every 16th pixel of inputs of 32 k + 1, the corner cells on corner pixels: at output stride 8 the same
-        # cells lie on the same pixels, which is not so when cells are taken for areas.
+        # Cells on every 16th pixel of inputs of 32 k + 1, the corner cells on corner pixels: at output stride 8 the
+        # same cells lie on the same pixels, which is not so when cells are taken for areas.
         backbone=BackboneProfile(name="compact", output_stride=_TRAINED_AT, multi_grid=(1, 1, 2), stem_padding="same"),
         aspp=aspp,
         num_classes=num_classes,

@@ -42,5 +42,6 @@ def test_a_saved_model_predicts_as_before(version: Version, output_stride: int, 
     photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     scores = Predictor(loaded, device="cpu").predict(photo)
     stride = model.profile.score_stride
-    assert scores.logits.shape == (21, 288 // stride, 384 // stride)
+    # 384 x 288, and the row and column that make it 32 k + 1.
+    assert scores.logits.shape == (21, 288 // stride + 1, 384 // stride + 1)
     assert np.isfinite(scores.logits).all()
