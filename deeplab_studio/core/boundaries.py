@@ -58,17 +58,34 @@ class TrimapScore:
         if not widths or list(widths) != sorted(set(widths)) or widths[0] < 1:
             raise ValueError(f"widths are ascending pixels from 1 on, not {list(widths)}")
         self.widths = tuple(widths)
-        self.bands = tuple(ConfusionMatrix(num_classes) for _ in widths)
+        # Each holds the pixels between two widths, so that every pixel is counted once.
+        self._rings = tuple(ConfusionMatrix(num_classes) for _ in widths)
 
-    def add(self, truth: Labels, prediction: Labels) -> None:
-        """Count one image; raises as `ConfusionMatrix.add`."""
-        distance = boundary_distance(truth)
-        for width, matrix in zip(self.widths, self.bands, strict=True):
-            matrix.add(np.where(distance <= width, truth, np.uint8(VOID)), prediction)
+    def add(self, truth: Labels, prediction: Labels, distance: npt.NDArray[np.float32] | None = None) -> None:
+        """Count one image.
+
+        Parameters
+        ----------
+        truth, prediction : (H, W) uint8 array
+            As for `ConfusionMatrix.add`, which raises the same.
+        distance : (H, W) float32 array, optional
+            `boundary_distance` of `truth`, if it is known: it takes longer than everything else here.
+        """
+        distance = boundary_distance(truth) if distance is None else distance
+        nearest = 0
+        for width, ring in zip(self.widths, self._rings, strict=True):
+            inside = (distance <= width) & (distance > nearest) if nearest else distance <= width
+            ring.add(truth[inside], prediction[inside])
+            nearest = width
 
     def miou(self) -> list[tuple[int, float]]:
         """Width in pixels and mean IoU of every band; nan where nothing was counted."""
-        return [(width, matrix.miou()) for width, matrix in zip(self.widths, self.bands, strict=True)]
+        band = ConfusionMatrix(self._rings[0].num_classes)
+        result = []
+        for width, ring in zip(self.widths, self._rings, strict=True):
+            band.merge(ring)
+            result.append((width, band.miou()))
+        return result
 
 
 def boundary_f_score(truth: Labels, prediction: Labels, class_id: int, tolerance: float) -> float:
