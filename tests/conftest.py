@@ -59,6 +59,8 @@ def _user_folders(home: Path) -> dict[str, str]:
         "XDG_DATA_HOME": home / ".local" / "share",
         "XDG_STATE_HOME": home / ".local" / "state",
         "XDG_RUNTIME_DIR": home / ".run",
+        # Which models ship is no matter of the other tests: for them none does.
+        "DEEPLAB_STUDIO_MODELS": home / "shipped",
     }
     for folder in folders.values():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

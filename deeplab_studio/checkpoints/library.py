@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from deeplab_studio.checkpoints.catalogue import ModelCard, card_for_file, cards, find_card
 from deeplab_studio.checkpoints.digest import sha256_of
 from deeplab_studio.checkpoints.partial import discard
+from deeplab_studio.checkpoints.starters import StarterCard, best_starter, list_starters
 from deeplab_studio.core.cancel import CancelToken
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.files import atomic_write, explain_os_error, natural_key
@@ -57,6 +58,8 @@ class InstalledModel:
         What it calls itself; empty if nobody has looked inside yet.
     source, source_sha256 : str
         The file it was converted from, and that file's hash; empty if it was not converted.
+    starter : StarterCard or None
+        The starter model it is.
     """
 
     path: Path
@@ -68,17 +71,32 @@ class InstalledModel:
     name: str = ""
     source: str = ""
     source_sha256: str = ""
+    starter: StarterCard | None = None
 
     @property
     def id(self) -> str:
-        """Name for command lines: that of the file, with the first digits of its hash."""
+        """Name for command lines: a starter's own, or that of the file with the first digits of its hash."""
+        if self.starter is not None:
+            return self.starter.id
         short = self.sha256[:8]
         return self.path.stem if short in self.path.stem else f"{self.path.stem}-{short}"
 
     @property
     def title(self) -> str:
         """What to call it."""
-        return self.card.title if self.card is not None else self.name or self.path.stem
+        card = self.card or self.starter
+        return card.title if card is not None else self.name or self.path.stem
+
+    @property
+    def version(self) -> str:
+        """Which DeepLab it is, as far as a card says so; empty if none does."""
+        card = self.card or self.starter
+        return card.version if card is not None else ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a file to load."""
+        return self.state in ("ready", "unchecked")
 
     def is_of(self, card: ModelCard | None) -> bool:
         """Whether it is the published model of `card`."""
@@ -156,14 +174,26 @@ class ModelLibrary:
 
     def installed(self) -> list[InstalledModel]:
         """Return every known model, those of the program first, then by name. Reads no file but the index."""
-        index = self._read()
+        index, starters = self._read(), self._starters()
         found = [(path, "shipped") for path in _model_files(self.shipped)]
         found += [(path, "library") for path in _model_files(self.folder)]
         here = {self._key(path) for path, _ in found}
         found += [(Path(key), "external") for key in index.files if key not in here and Path(key).is_absolute()]
         order = {"shipped": 0, "library": 1, "external": 1}
         found.sort(key=lambda entry: (order[entry[1]], natural_key(entry[0].name)))
-        return [self._describe(path, index.files.get(self._key(path))) for path, _ in found]
+        return [self._describe(path, index.files.get(self._key(path)), starters) for path, _ in found]
+
+    def first_choice(self) -> InstalledModel | None:
+        """The model to begin with when none was chosen yet: one the person has got, else the best starter."""
+        models = [model for model in self.installed() if model.usable]
+        own = next((model for model in models if model.origin != "shipped"), None)
+        return own or self.starter() or next(iter(models), None)
+
+    def starter(self) -> InstalledModel | None:
+        """The best of the usable starter models that came with the program, if any did."""
+        models = [model for model in self.installed() if model.usable and model.starter is not None]
+        best = best_starter(model.starter for model in models if model.starter is not None)
+        return next((model for model in models if model.starter == best), None)
 
     def find(self, name: str) -> InstalledModel | None:
         """Return the model called `name`: an id, a file name or path, else a title or the id of a card."""
@@ -172,14 +202,15 @@ class ModelLibrary:
             return {model.id, model.path.name, str(model.path)}
 
         def loose(model: InstalledModel) -> set[str]:
-            return {model.path.stem, model.title, *([model.card.id] if model.card is not None else [])}
+            names = {model.path.stem, model.title, *([model.card.id] if model.card is not None else [])}
+            return names | ({f"starter-{model.version}"} if model.starter is not None else set())
 
         models = self.installed()
         return next((model for names in (exact, loose) for model in models if name in names(model)), None)
 
     def of_card(self, card: ModelCard) -> InstalledModel | None:
         """Return the usable model that is this card's, if there is one."""
-        mine = [model for model in self.installed() if model.is_of(card) and model.state in ("ready", "unchecked")]
+        mine = [model for model in self.installed() if model.is_of(card) and model.usable]
         return mine[0] if mine else None
 
     def add(
@@ -313,6 +344,9 @@ class ModelLibrary:
         if not model.path.is_file():
             return replace(model, size=0, state="missing")
         sha256 = sha256_of(model.path, cancel)
+        starter = self._starters().get(model.path.absolute())
+        if starter is not None:  # another release may have brought another file of this name
+            return self._remember(model.path, starter.sha256, None, sha256)
         record = self._read().files.get(self._key(model.path))
         if record is not None:
             return self._remember(model.path, record.sha256, find_card(record.card or ""), sha256)
@@ -376,12 +410,24 @@ class ModelLibrary:
         return "external"
 
     def _key(self, path: Path) -> str:
-        """Name in the index: relative for the library's own files, so that its folder can be moved."""
+        """Name in the index: relative for the library's own files and the program's, whose folders may be moved."""
         path = path.absolute()
+        if self._origin(path) == "shipped":
+            return f"shipped/{path.name}"
         return path.name if path.parent == self.folder else str(path)
 
-    def _describe(self, path: Path, record: _Record | None) -> InstalledModel:
+    def _starters(self) -> dict[Path, StarterCard]:
+        if self.shipped is None:
+            return {}
+        return {card.path.absolute(): card for card in list_starters(self.shipped)}
+
+    def _describe(
+        self, path: Path, record: _Record | None, starters: dict[Path, StarterCard] | None = None
+    ) -> InstalledModel:
         origin = self._origin(path.absolute())
+        starter = (self._starters() if starters is None else starters).get(path.absolute())
+        if starter is not None and record is not None and record.sha256 != starter.sha256:
+            record = None
         card = find_card(record.card or "") if record is not None else card_for_file(path.name)
         sha256 = (record.found or record.sha256) if record is not None else ""
         try:
@@ -390,12 +436,14 @@ class ModelLibrary:
             return InstalledModel(path, origin, 0, sha256, card, "missing")
         state: State = "unchecked"
         known = record or _Record("", 0, 0, "")
-        if record is not None and (status.st_size, status.st_mtime_ns) == (record.size, record.mtime_ns):
+        if starter is not None and status.st_size != starter.bytes:
+            state = "changed"
+        elif record is not None and (status.st_size, status.st_mtime_ns) == (record.size, record.mtime_ns):
             state = "changed" if record.found else "ready"
         elif record is None and card is not None and card.bytes not in (None, status.st_size):
             card = None
         return InstalledModel(
-            path, origin, status.st_size, sha256, card, state, known.name, known.source, known.source_sha256
+            path, origin, status.st_size, sha256, card, state, known.name, known.source, known.source_sha256, starter
         )
 
     def _copy(self, path: Path, sha256: str) -> Path:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+MODELS_VARIABLE = "DEEPLAB_STUDIO_MODELS"
+"""Environment variable that names the folder of shipped models, for packages that keep data apart from code."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -29,6 +33,8 @@ def resource(*parts: str) -> Path:
 
 def shipped_models() -> Path | None:
     """Folder with the weights that come with the program, or None where there is none."""
+    if chosen := os.environ.get(MODELS_VARIABLE):
+        return folder if (folder := Path(chosen)).is_dir() else None
     for root in (_PACKAGE, _PACKAGE.parent):
         if (folder := root / "models").is_dir():
             return folder

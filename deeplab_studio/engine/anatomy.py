@@ -22,6 +22,7 @@ _TITLES = {
     "mobilenet_v2": "MobileNetV2",
     "mobilenet_v3_large": "MobileNetV3-Large",
     "drn_d_54": "DRN-D-54",
+    "compact": "Compact residual encoder",
 }
 
 

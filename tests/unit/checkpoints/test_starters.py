@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 
 from deeplab_studio.checkpoints import load_checkpoint
-from deeplab_studio.checkpoints.model import FileHash, LoadedModel
+from deeplab_studio.checkpoints.model import FileHash, LoadedModel, Preprocessing, SizeRule
 from deeplab_studio.checkpoints.native import Provenance, save_native
-from deeplab_studio.checkpoints.starters import STARTER_PREPROCESSING
 from deeplab_studio.core.labels import VOC_LABELS
 from deeplab_studio.engine import Predictor
 from deeplab_studio.networks.deeplab import DeepLab
 from deeplab_studio.networks.profile import Version
 from deeplab_studio.networks.starter import STARTER_VERSIONS, starter_profile
+
+PREPROCESSING = Preprocessing(
+    divisor=255.0, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), size=SizeRule("longer", 385)
+)
 
 
 def drawn_model(version: Version, output_stride: int = 16) -> LoadedModel:
@@ -22,7 +25,7 @@ def drawn_model(version: Version, output_stride: int = 16) -> LoadedModel:
     return LoadedModel(
         network=DeepLab(profile).eval(),
         profile=profile,
-        preprocessing=STARTER_PREPROCESSING,
+        preprocessing=PREPROCESSING,
         classes=VOC_LABELS,
         dialect="deeplab-studio",
         title=f"Starter {version}",
@@ -38,7 +41,7 @@ def test_a_saved_model_predicts_as_before(version: Version, output_stride: int, 
     save_native(model, tmp_path / "starter.safetensors", provenance=Provenance())
     loaded = load_checkpoint(tmp_path / "starter.safetensors")
     assert loaded.profile == model.profile
-    assert loaded.preprocessing == STARTER_PREPROCESSING
+    assert loaded.preprocessing == PREPROCESSING
     photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     scores = Predictor(loaded, device="cpu").predict(photo)
     stride = model.profile.score_stride
