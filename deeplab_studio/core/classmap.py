@@ -6,9 +6,10 @@ well as a model's prediction, is an `Edit` that knows how to go back.
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -80,6 +81,14 @@ class _Patch:
             self._values = zlib.compress(values.tobytes(), 1)
 
 
+_serials = itertools.count(1)
+
+
+def next_serial() -> int:
+    """A number larger than that of every edit so far: tells what came first across images."""
+    return next(_serials)
+
+
 @dataclass(frozen=True, eq=False)
 class Edit:
     """One undoable change of a class map.
@@ -92,12 +101,25 @@ class Edit:
         The smallest box around the changed pixels, up to the tiles the change is kept in.
     details : mapping
         What else goes back and forth with it, by the words of the caller (CRF parameters before and after).
+    serial : int
+        Larger than that of any edit made before, of whatever image.
     """
 
     name: str
     bbox: Rect
     _patches: tuple[_Patch, ...] = field(repr=False)
     details: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    serial: int = field(default_factory=next_serial)
+    _tables: list[Labels] = field(default_factory=list, repr=False)
+
+    @classmethod
+    def of_details(cls, name: str, details: Mapping[str, object]) -> Edit:
+        """A step that changes no pixel: an item's state, say."""
+        return cls(name, Rect(0, 0, 0, 0), (), MappingProxyType(dict(details)))
+
+    def with_details(self, details: Mapping[str, object]) -> Edit:
+        """The same edit with more going back and forth."""
+        return replace(self, details=MappingProxyType({**self.details, **details}))
 
     @property
     def nbytes(self) -> int:
@@ -113,6 +135,21 @@ class Edit:
         """Compress the values. Safe while another thread undoes or redoes this edit."""
         for patch in self._patches:
             patch.compact()
+
+    def relabel(self, table: Labels) -> None:
+        """Undo and redo in new class ids from now on: (256,) uint8 `table` holds the new id of every old one."""
+        self._tables.append(table)
+
+    def unrelabel(self) -> None:
+        """Take the last `relabel` back."""
+        self._tables.pop()
+
+    def _values(self, patch: _Patch) -> Labels:
+        """As `_Patch.unpacked`, in the class ids of now."""
+        values = patch.unpacked()
+        for table in self._tables:
+            values = np.concatenate([table[values[:2]], values[2:]])
+        return values
 
 
 class ClassMap:
@@ -239,7 +276,7 @@ class ClassMap:
     def _restore(self, edit: Edit, after: int) -> Rect:
         self._require_no_stroke()
         for patch in edit._patches:
-            values = patch.unpacked()
+            values = edit._values(patch)
             self.labels[patch.rect.slices] = values[after]
             if len(values) == 4:
                 self.pinned[patch.rect.slices] = values[2 + after]
