@@ -11,6 +11,9 @@ from PySide6.QtWidgets import QMenu, QMenuBar, QToolBar, QWidget
 from deeplab_studio.app import icons
 from deeplab_studio.app.action_rows import ACTIONS, MENUS
 
+TOOL_GROUP = "tool"
+"""The tools of the canvas: one of them is in use."""
+
 
 def translated(text: str) -> str:
     """A text of the table in the language of the window."""
@@ -99,12 +102,12 @@ class Actions(QObject):
                 menu.addAction(self._actions[spec.id])
         return menus
 
-    def fill_toolbar(self, bar: QToolBar) -> None:
-        """Add the actions that have a button."""
+    def fill_toolbar(self, bar: QToolBar, *, tools: bool = False) -> None:
+        """Add the actions that have a button: the tools of the canvas, or all others."""
         gap = False
         for spec in ACTIONS:
             gap = gap or spec.gap
-            if spec.toolbar:
+            if spec.toolbar and (spec.group == TOOL_GROUP) == tools:
                 if gap and bar.actions():
                     bar.addSeparator()
                 gap = False

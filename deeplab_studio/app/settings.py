@@ -301,6 +301,11 @@ class Settings(QObject):
             _LOG.warning(sentence)
 
 
+def setting_row(key: str) -> Setting:
+    """The row of a setting; KeyError for one that is not in the table."""
+    return _BY_KEY[key]
+
+
 def setting_text(setting: Setting) -> str:
     """What a person reads beside a setting, in their language."""
     return QCoreApplication.translate("Settings", setting.text)

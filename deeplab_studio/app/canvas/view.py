@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, Signal
@@ -290,7 +291,8 @@ class CanvasView(PictureView):
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Begin a gesture: the second of two quick dabs is a dab too."""
-        self.mousePressEvent(event)
+        self._press(replace(self._pointed(event.position(), event.button(), event.modifiers()), double=True))
+        event.accept()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Go on with a gesture, or hover."""
@@ -375,7 +377,7 @@ class CanvasView(PictureView):
         """Keep the keys of a gesture from being taken as shortcuts."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             space = event.key() == Qt.Key.Key_Space and event.modifiers() == Qt.KeyboardModifier.NoModifier
-            if space or (event.key() == Qt.Key.Key_Escape and self._tool.busy):
+            if space or (event.key() == Qt.Key.Key_Escape and self._tool.busy) or self._tool.wants(event):
                 event.accept()
                 return True
         return super().event(event)

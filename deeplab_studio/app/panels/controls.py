@@ -207,7 +207,7 @@ class NumberRow(QObject):
     ) -> None:
         super().__init__(parent)
         self._low, self._high, self._log, self._scale = low, high, log, scale
-        self._whole = decimals == 0 and scale == 1.0
+        self._whole = decimals == 0 and scale == 1.0 and not log
         self.label = QLabel(name, parent)
         self.slider = Slider(parent)
         self.box = NumberBox(parent)
@@ -220,7 +220,7 @@ class NumberRow(QObject):
             self.slider.setSingleStep(STEPS // 100)
             self.slider.setPageStep(STEPS // 10)
         self.box.setDecimals(decimals)
-        if self._whole:
+        if decimals == 0 and scale == 1.0:
             self.box.setStepType(QAbstractSpinBox.StepType.DefaultStepType)
         self.box.setRange(
             (low if box_low is None else box_low) * scale, (high if box_high is None else box_high) * scale

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from PySide6.QtCore import QRectF, QSize, Qt, QTime, QTimer, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QWidget
 
 from deeplab_studio.app.icons import Tone, icon
@@ -80,6 +80,7 @@ class NoticeLine(QWidget):
         self.close_button = icon_button("close", self.tr("Dismiss"))
         self.close_button.setIconSize(QSize(12, 12))
         self.close_button.clicked.connect(self.dismiss)
+        self._hint = ""
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self.dismiss)
         row = QHBoxLayout(self)
@@ -107,6 +108,12 @@ class NoticeLine(QWidget):
             self._queue = deque([notice])
         self._show()
 
+    def set_hint(self, text: str) -> None:
+        """Show `text` while there is no message."""
+        self._hint = text
+        if self.current is None:
+            self._show()
+
     def dismiss(self) -> None:
         """Take the message away; the next error waiting takes its place."""
         if self._queue:
@@ -127,12 +134,15 @@ class NoticeLine(QWidget):
         self.more_label.setToolTip(self.tr("More errors are waiting"))
         if notice is None:
             self._icon.show_icon("")
-            self.label.setText("")
-            self.label.setToolTip("")
+            self.label.setText(self._hint)
+            self.label.setToolTip(self._hint)
+            self.label.setAccessibleName(self._hint)
+            self.label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
             self.setMinimumWidth(0)
             return
         name, tone = _NOTICE_ICONS[notice.kind]
         self._icon.show_icon(name, tone)
+        self.label.setForegroundRole(QPalette.ColorRole.WindowText)
         self.label.setText(notice.text)
         self.label.setToolTip(notice.text)
         self.label.setAccessibleName(notice.text)
@@ -150,6 +160,7 @@ class ScoreStrip(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._scores: tuple[ClassScore, ...] = ()
+        self._needed = False
         self.setFont(small_font(self))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setToolTip(self.tr("The model's three most likely classes under the cursor"))
@@ -158,6 +169,9 @@ class ScoreStrip(QWidget):
     def set_scores(self, scores: Sequence[ClassScore]) -> None:
         """Show `scores`, the most likely first."""
         self._scores = tuple(scores)
+        if scores and not self._needed:
+            self._needed = True
+            self.updateGeometry()
         self.setAccessibleDescription(", ".join(map(self._text, scores)))
         self.update()
 
@@ -167,8 +181,8 @@ class ScoreStrip(QWidget):
         return self.fontMetrics().horizontalAdvance("diningtable 100 %") + 22
 
     def sizeHint(self) -> QSize:
-        """Room for three."""
-        return QSize(3 * self.cell_width, self.fontMetrics().height() + 4)
+        """Room for three, from the first scores on."""
+        return QSize(3 * self.cell_width if self._needed else 0, self.fontMetrics().height() + 4)
 
     def minimumSizeHint(self) -> QSize:
         """None: in a narrow window the scores go first."""
@@ -242,6 +256,10 @@ class StatusArea(QWidget):
     def show_notice(self, text: str, kind: Kind = "info") -> None:
         """Show a message: "info" and "success" for 6 s, "warning" for 12 s, "error" until it is dismissed."""
         self.notices.show_notice(text, kind)
+
+    def set_hint(self, text: str) -> None:
+        """Show what mouse and keys do, while there is no message."""
+        self.notices.set_hint(text)
 
     def set_job(self, text: str, fraction: float | None = None) -> None:
         """Show work under way: `fraction` 0..1, or None while it is not known. An empty text says that it is over."""

@@ -85,12 +85,14 @@ def test_a_held_key_says_when_it_goes_down_and_up(actions: Actions, called: list
 
 
 def test_menus_and_toolbar_hold_what_the_table_says(actions: Actions, window: QMainWindow) -> None:
-    bar = QToolBar()
+    bar, tools = QToolBar(), QToolBar()
     actions.fill_toolbar(bar)
+    actions.fill_toolbar(tools, tools=True)
     actions.fill_menu_bar(window.menuBar())
-    buttons = [action.objectName() for action in bar.actions() if not action.isSeparator()]
-    assert buttons == [spec.id for spec in ACTIONS if spec.toolbar]
-    assert not bar.actions()[0].isSeparator()
+    for each, wanted in ((bar, False), (tools, True)):
+        buttons = [action.objectName() for action in each.actions() if not action.isSeparator()]
+        assert buttons == [spec.id for spec in ACTIONS if spec.toolbar and (spec.group == "tool") == wanted]
+        assert not each.actions()[0].isSeparator()
 
 
 def test_the_list_of_keys_can_be_filtered(qtbot: QtBot) -> None:

@@ -243,7 +243,7 @@ def test_the_other_end_of_the_pen_erases(canvas: CanvasView, target: Target, bru
 def test_the_wheel_with_ctrl_or_alt_changes_the_size(canvas: CanvasView, brush: BrushTool, qtbot: QtBot) -> None:
     scale = canvas.scale()
     sizes: list[int] = []
-    brush.sizeChanged.connect(sizes.append)
+    brush.optionChanged.connect(lambda _key, size: sizes.append(size))
     wheel(canvas, 1, QPointF(200, 150), CTRL)
     wheel(canvas, 1, QPointF(200, 150), ALT, sideways=True)  # as some systems turn it
     wheel(canvas, -2, QPointF(200, 150), CTRL)
