@@ -30,6 +30,7 @@ from deeplab_studio.core.files import explain_os_error, natural_key
 from deeplab_studio.core.item_figures import FigureTable, measure, write_figures
 from deeplab_studio.core.labels import VOC_LABELS, LabelSet
 from deeplab_studio.core.project_file import OpenFile, create, open_existing, open_memory, project_error
+from deeplab_studio.core.project_labels import ProjectLabels
 from deeplab_studio.core.project_maps import PackedMap, pack_map, unpack_map
 from deeplab_studio.core.project_schema import read_label_set, write_label_set
 from deeplab_studio.core.voc.layout import id_for_path, safe_id
@@ -92,6 +93,8 @@ class Project:
     ----------
     figures : FigureTable
         What is known about the items in numbers.
+    labels : ProjectLabels
+        The label set, and changing it together with the class maps.
 
     Raises
     ------
@@ -126,7 +129,8 @@ class Project:
             if self._memory is not None:
                 write_label_set(self._memory, label_set)
             with self._reading() as connection:
-                self._label_set = read_label_set(connection, self._path)
+                saved = read_label_set(connection, self._path)
+            self.labels = ProjectLabels(self._reading, self._writing, saved)
         except BaseException:
             self.close()
             raise
@@ -409,14 +413,11 @@ class Project:
     @property
     def label_set(self) -> LabelSet:
         """The classes that the class maps refer to."""
-        return self._label_set
+        return self.labels.label_set
 
     @label_set.setter
     def label_set(self, label_set: LabelSet) -> None:
-        """Save another label set. The class maps are left as they are: moving ids is the caller's."""
-        with self._writing() as connection:
-            write_label_set(connection, label_set)
-        self._label_set = label_set
+        self.labels.replace(label_set)
 
     def setting(self, name: str) -> Any:
         """A value saved by `save_setting`; None if there is none."""

@@ -88,6 +88,25 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             crc INTEGER NOT NULL
         )
         """,
+        # Class maps as they were before a change of the label set, as long as it can be taken back; labels as in maps.
+        """
+        CREATE TABLE kept_maps (
+            step INTEGER NOT NULL,
+            item_id INTEGER NOT NULL REFERENCES items (id) ON DELETE CASCADE,
+            labels BLOB NOT NULL,
+            PRIMARY KEY (step, item_id)
+        )
+        """,
+        # The counts of items without a saved class map from before such a change.
+        """
+        CREATE TABLE kept_pixels (
+            step INTEGER NOT NULL,
+            item_id INTEGER NOT NULL REFERENCES items (id) ON DELETE CASCADE,
+            class_id INTEGER NOT NULL,
+            pixels INTEGER NOT NULL,
+            PRIMARY KEY (step, item_id, class_id)
+        ) WITHOUT ROWID
+        """,
     ),
 )
 """Statements that lead from schema version *i* to *i* + 1. Never change one that has been released: add another."""
