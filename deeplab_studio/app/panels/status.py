@@ -138,7 +138,7 @@ class NoticeLine(QWidget):
             self.label.setToolTip(self._hint)
             self.label.setAccessibleName(self._hint)
             self.label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-            self.setMinimumWidth(0)
+            self._give_room(self._hint)
             return
         name, tone = _NOTICE_ICONS[notice.kind]
         self._icon.show_icon(name, tone)
@@ -146,12 +146,15 @@ class NoticeLine(QWidget):
         self.label.setText(notice.text)
         self.label.setToolTip(notice.text)
         self.label.setAccessibleName(notice.text)
-        # The scores give way to a message, down to nothing.
-        wanted = self.label.fontMetrics().horizontalAdvance(notice.text) + 10 * GAP
-        self.setMinimumWidth(min(wanted, NOTICE_ROOM))
+        self._give_room(notice.text)
         stays = _STAYS[notice.kind]
         if stays is not None:
             self._timer.start(stays)
+
+    def _give_room(self, text: str) -> None:
+        """Make the scores give way to what is shown, down to nothing."""
+        wanted = self.label.fontMetrics().horizontalAdvance(text) + 10 * GAP if text else 0
+        self.setMinimumWidth(min(wanted, NOTICE_ROOM))
 
 
 class ScoreStrip(QWidget):
@@ -160,7 +163,6 @@ class ScoreStrip(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._scores: tuple[ClassScore, ...] = ()
-        self._needed = False
         self.setFont(small_font(self))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setToolTip(self.tr("The model's three most likely classes under the cursor"))
@@ -169,9 +171,6 @@ class ScoreStrip(QWidget):
     def set_scores(self, scores: Sequence[ClassScore]) -> None:
         """Show `scores`, the most likely first."""
         self._scores = tuple(scores)
-        if scores and not self._needed:
-            self._needed = True
-            self.updateGeometry()
         self.setAccessibleDescription(", ".join(map(self._text, scores)))
         self.update()
 
@@ -181,8 +180,8 @@ class ScoreStrip(QWidget):
         return self.fontMetrics().horizontalAdvance("diningtable 100 %") + 22
 
     def sizeHint(self) -> QSize:
-        """Room for three, from the first scores on."""
-        return QSize(3 * self.cell_width if self._needed else 0, self.fontMetrics().height() + 4)
+        """Room for three."""
+        return QSize(3 * self.cell_width, self.fontMetrics().height() + 4)
 
     def minimumSizeHint(self) -> QSize:
         """None: in a narrow window the scores go first."""
