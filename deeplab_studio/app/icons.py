@@ -67,6 +67,8 @@ GLYPHS = MappingProxyType(
         "more": "dots-three",
         "search": "magnifying-glass",
         "filter": "funnel",
+        "sort-ascending": "sort-ascending",
+        "sort-descending": "sort-descending",
         # tools
         "pan": "hand",
         "brush": "paint-brush",

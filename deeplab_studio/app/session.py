@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, Signal
 
 from deeplab_studio.app.autosave import Autosave
 from deeplab_studio.app.document import CrfSettings, Document, DocumentShelf
+from deeplab_studio.app.figures import ItemFigures
 from deeplab_studio.app.jobs import Job, Lane
 from deeplab_studio.app.painting import Painting
 from deeplab_studio.app.predictions import Prediction, Predictions, unmatched_notice
@@ -48,7 +49,8 @@ class Session(QObject):
     -------
     itemsChanged : list of Item
         Another list of images.
-    itemStateChanged : int, str
+    statesChanged : list of int, str
+        These items are in this state now.
     currentChanged : Document or None
         Another image is on screen.
     imageFailed : int, StudioError
@@ -71,7 +73,7 @@ class Session(QObject):
     """
 
     itemsChanged = Signal(list)
-    itemStateChanged = Signal(int, str)
+    statesChanged = Signal(list, str)
     currentChanged = Signal(object)
     imageFailed = Signal(int, object)
     labelsChanged = Signal(object)
@@ -88,6 +90,7 @@ class Session(QObject):
         super().__init__(parent)
         self._settings = settings
         self.disk = Lane("disk", self)
+        self.figures = ItemFigures(self.disk, self)
         self.predictions = Predictions(settings.get("memory/scores_bytes"), self)
         self.refinement = Refinement(self)
         self.project: Project | None = None
@@ -108,6 +111,7 @@ class Session(QObject):
         self._autosave.failed.connect(self._on_failed)
         self.predictions.modelChanged.connect(self._on_model_changed)
         self.predictions.predicted.connect(self._on_predicted)
+        self.predictions.predicted.connect(self.figures.predicted)
         self.predictions.failed.connect(self._on_failed)
         self.predictions.noticed.connect(lambda text: self.noticed.emit("warning", text))
         self.refinement.previewed.connect(self._on_previewed)
@@ -145,10 +149,19 @@ class Session(QObject):
         else:
             self._load(item, priority=10)
 
-    def step(self, order: list[int], offset: int) -> None:
-        """Go `offset` images on in `order` (item ids as the list shows them)."""
-        if order:
-            self.select(self._selection.stepped(order, offset))
+    def step(self, offset: int) -> None:
+        """Go `offset` images on in the order of the list."""
+        target = self._selection.stepped(offset)
+        if target is not None:
+            self.select(target)
+
+    def set_order(self, order: list[int]) -> None:
+        """Say in which order, by item id, the list shows the images; those left out are not gone through."""
+        self._selection.order = order
+
+    def following(self) -> list[int]:
+        """Ids of the images after the one on screen and then, from the first on, of those before it."""
+        return self._selection.following()
 
     @property
     def items(self) -> list[Item]:
@@ -246,14 +259,25 @@ class Session(QObject):
 
     def set_state(self, item_id: int, state: str) -> None:
         """Change how far an image is."""
-        item, project = self._selection.item(item_id), self.project
-        if item is None or project is None or item.state == state:
+        self.set_states([item_id], state)
+
+    def set_states(self, item_ids: Iterable[int], state: str) -> None:
+        """Change how far images are, all of them in one step on the disk."""
+        project = self.project
+        found = [self._selection.item(item_id) for item_id in item_ids]
+        changed = [item for item in found if item is not None and item.state != state]
+        if project is None or not changed:
             return
-        self._replace_item(replace(item, state=state))
+        if project.read_only:
+            self.noticed.emit("warning", project.notice or "")
+            return
+        for item in changed:
+            self._replace_item(replace(item, state=state))
+        ids = [item.id for item in changed]
         self.disk.submit(
-            ("state", item_id), lambda _job: project.set_state(item_id, state), None, self._on_failed, priority=60
+            ("state", *ids), lambda _job: project.set_states(ids, state), None, self._on_failed, priority=60
         )
-        self.itemStateChanged.emit(item_id, state)
+        self.statesChanged.emit(ids, state)
 
     # Model and CRF
 
@@ -341,6 +365,8 @@ class Session(QObject):
         self._masks.update(opened.masks)
         self._selection.items = list(opened.items)
         self.itemsChanged.emit(self._selection.items)
+        if opened.project is not None:
+            self.figures.open(opened.project, opened.masks)
         if opened.first is not None:
             self._chosen_by_opening = opened.first
             self.select(opened.first)
@@ -351,6 +377,7 @@ class Session(QObject):
         project = self.project
         self.refinement.forget()
         self.predictions.forget()
+        self.figures.close()
         if project is not None:
             self.disk.submit(("close", id(project)), lambda _job: project.close(), priority=1)
         self._shelf.clear()

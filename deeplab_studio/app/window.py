@@ -18,16 +18,17 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QScrollArea, QToolBar, QWidget
 
 from deeplab_studio.app.actions import Actions
+from deeplab_studio.app.activity import ActivityClock
 from deeplab_studio.app.canvas import CanvasView
 from deeplab_studio.app.crf_tools import CrfTools
 from deeplab_studio.app.dialogs import MODEL_SUFFIXES, Dialogs, local_paths
 from deeplab_studio.app.document import CrfSettings, Document
+from deeplab_studio.app.file_list import FileList
 from deeplab_studio.app.inspector import ModelInspector
 from deeplab_studio.app.models import ModelChoices
 from deeplab_studio.app.panels.classes import ClassesPanel
 from deeplab_studio.app.panels.crf import CrfPanel
 from deeplab_studio.app.panels.empty_state import EmptyState
-from deeplab_studio.app.panels.file_model import ItemRow
 from deeplab_studio.app.panels.files import FilesPanel
 from deeplab_studio.app.panels.model_bar import ModelBar
 from deeplab_studio.app.panels.stages import StagesPanel
@@ -36,11 +37,9 @@ from deeplab_studio.app.panels.view import ViewPanel
 from deeplab_studio.app.readout import Readout
 from deeplab_studio.app.session import Session
 from deeplab_studio.app.stage_view import StageView
-from deeplab_studio.app.thumbnails import Thumbnails
 from deeplab_studio.app.toolbox import Toolbox
 from deeplab_studio.app.view_state import ViewState
 from deeplab_studio.core.classmap import PaintRules
-from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.labels import LabelSet, is_background
 
 if TYPE_CHECKING:
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
     from deeplab_studio.app.theme import Theme
     from deeplab_studio.checkpoints.library import ModelLibrary
     from deeplab_studio.core.geometry import Rect
-    from deeplab_studio.core.project import Item
 
 SHARES_AFTER_MS = 250
 """Counting the pixels of every class waits until the hand rests."""
@@ -77,6 +75,11 @@ class MainWindow(QMainWindow):
         self.models = ModelChoices(self.session.predictions, self.model_bar, settings, library, self)
         self.inspector = ModelInspector(self.session, self.models, self)
         self.dialogs = Dialogs(self)
+        self.file_list = FileList(
+            self.session, self.files_panel, self.dialogs.show_in_folder, self.canvas.finish_gesture, self
+        )
+        self.activity = ActivityClock(self)
+        self.activity.counted.connect(lambda item_id, seconds: self.session.figures.add_seconds({item_id: seconds}))
         self.actions_ = Actions(self, self._callbacks())
         self._lay_out()
         self._connect_session()
@@ -120,7 +123,6 @@ class MainWindow(QMainWindow):
         self.stages_panel = StagesPanel()
         self.model_bar = ModelBar()
         self.status_area = StatusArea()
-        self.thumbnails = Thumbnails(round(self.files_panel.thumbnail_size().width() * self.devicePixelRatioF()), self)
         self.readout = Readout(self.session, self.canvas, self.status_area, self)
         self._shares_timer = QTimer(self, singleShot=True, interval=SHARES_AFTER_MS)
         self.toolbox = Toolbox(self.canvas, self.session.painting, self.settings, self)
@@ -194,12 +196,6 @@ class MainWindow(QMainWindow):
             "redo": session.redo,
             "unpin": session.unpin,
             "clear": session.clear,
-            "previous": partial(self._step, -1),
-            "next": partial(self._step, 1),
-            "done_next": self._done_and_next,
-            "state_new": partial(self._mark, "new"),
-            "state_progress": partial(self._mark, "in progress"),
-            "state_done": partial(self._mark, "done"),
             "swap_class": session.painting.swap_class,
             "predict": session.predict,
             "auto_predict": self._set_automatic,
@@ -220,16 +216,13 @@ class MainWindow(QMainWindow):
         callbacks |= self.toolbox.callbacks()
         callbacks |= {f"theme_{name}": partial(self._use_theme, name) for name in ("system", "light", "dark")}
         callbacks |= {**self.stages.callbacks(), **self.crf_tools.callbacks()}
-        callbacks |= {**self.models.callbacks(), **self.inspector.callbacks()}
+        callbacks |= {**self.models.callbacks(), **self.inspector.callbacks(), **self.file_list.callbacks()}
         callbacks |= {f"class_{digit}": partial(self._choose_class, digit) for digit in range(10)}
         return callbacks
 
     def _connect_session(self) -> None:
         session = self.session
-        session.itemsChanged.connect(self._on_items)
-        session.itemStateChanged.connect(self.files_panel.set_state)
         session.currentChanged.connect(self._on_current)
-        session.imageFailed.connect(self._on_image_failed)
         session.labelsChanged.connect(self._on_labels)
         session.previewed.connect(self._on_previewed)
         session.scoresChanged.connect(lambda _document: self._on_scores())
@@ -245,14 +238,8 @@ class MainWindow(QMainWindow):
         predictions.busyChanged.connect(self._on_busy)
 
     def _connect_panels(self) -> None:
-        files, classes, crf = self.files_panel, self.classes_panel, self.crf_panel
-        files.itemActivated.connect(self.session.select)
-        files.thumbnailNeeded.connect(self._want_thumbnail)
-        files.stateRequested.connect(self._set_states)
-        files.removeRequested.connect(self.session.hide_items)
-        files.showInFolderRequested.connect(self.dialogs.show_in_folder)
-        self.thumbnails.ready.connect(files.set_thumbnail)
-        self.thumbnails.failed.connect(lambda item_id, error: files.set_problem(item_id, str(error)))
+        classes, crf = self.classes_panel, self.crf_panel
+        self.file_list.changed.connect(self._on_items)
         classes.activeChanged.connect(self.session.painting.set_active_class)
         classes.hiddenChanged.connect(self.canvas.set_hidden)
         classes.protectedChanged.connect(lambda _ids: self._set_rules())
@@ -308,19 +295,19 @@ class MainWindow(QMainWindow):
         return super().eventFilter(watched, event)
 
     def _after_first_paint(self) -> None:
+        self.activity.watch()
         self.crf_tools.presets.load()
         self.models.load_last()
 
     # What the session tells
 
-    def _on_items(self, items: Sequence[Item]) -> None:
-        self.thumbnails.keep_only(())
-        self.files_panel.set_items([ItemRow(item.id, item.path.name, item.path, item.state) for item in items])
+    def _on_items(self) -> None:
         self._update_empty_state()
         self._update_enabled()
 
     def _on_current(self, document: Document | None) -> None:
         self.canvas.show_preview(None)
+        self.activity.set_item(None if document is None else document.item.id)
         if document is None:
             self.canvas.set_labels(None)
             self.view.show_pins_of(None)
@@ -331,15 +318,11 @@ class MainWindow(QMainWindow):
             self.canvas.set_image(document.mips, keep_view=keep)
             self.canvas.set_labels(document.class_map.labels)
             self.view.show_pins_of(document)
-            self.files_panel.set_current(document.item.id)
             self.setWindowTitle(f"{document.item.path.name} — DeepLab Studio")
         self._count_shares()
         self._update_empty_state()
         self._on_scores()
         self.readout.refresh()
-
-    def _on_image_failed(self, item_id: int, error: StudioError) -> None:
-        self.files_panel.set_problem(item_id, str(error))
 
     def _on_labels(self, rect: Rect | None) -> None:
         self.canvas.refresh_labels(rect)
@@ -441,7 +424,8 @@ class MainWindow(QMainWindow):
         self.canvas.finish_gesture()
         self.settings.save_window_state(self.saveGeometry(), self.saveState())
         self.readout.close()
-        self.thumbnails.close()
+        self.activity.tell()
+        self.file_list.close()
         self.stages.close()
         self.crf_tools.close()
         self.inspector.close()
@@ -462,36 +446,12 @@ class MainWindow(QMainWindow):
             self._recent_menu.addAction(str(path), partial(self.open_paths, [path]))
         self._recent_menu.setEnabled(bool(recent))
 
-    def _step(self, offset: int) -> None:
-        self.canvas.finish_gesture()
-        self.session.step(self.files_panel.shown_ids(), offset)
-
-    def _mark(self, state: str) -> None:
-        if self.session.current_id is not None:
-            self.session.set_state(self.session.current_id, state)
-
-    def _done_and_next(self) -> None:
-        order = self.files_panel.shown_ids()
-        current = self.session.current_id
-        self._mark("done")
-        open_ids = {item.id for item in self.session.items if item.state in ("new", "in progress")}
-        after = order[order.index(current) + 1 :] if current in order else order
-        following = next((each for each in [*after, *order] if each in open_ids), None)
-        if following is None:
-            self.status_area.show_notice(self.tr("That was the last one: every image in the list is done."), "success")
-        else:
-            self.session.select(following)
-
     def _choose_class(self, class_id: int) -> None:
         if class_id < len(self.session.label_set):
             self.session.painting.set_active_class(class_id)
 
     def _use_theme(self, preference: str, _on: bool) -> None:
         self.view.set_theme(preference)
-
-    def _set_states(self, item_ids: Sequence[int], state: str) -> None:
-        for item_id in item_ids:
-            self.session.set_state(item_id, state)
 
     def _set_rules(self) -> None:
         self.session.painting.set_rules(PaintRules(self.classes_panel.only_over, self.classes_panel.protected))
@@ -512,11 +472,6 @@ class MainWindow(QMainWindow):
     def _cancel(self) -> None:
         self.session.stop()
         self.model_bar.set_progress("")
-
-    def _want_thumbnail(self, item_id: int) -> None:
-        item = self.session.item(item_id)
-        if item is not None:
-            self.thumbnails.want(item_id, item.path)
 
     def _paint_without_model(self) -> None:
         self.settings.set("model/paint_only", True)

@@ -16,6 +16,9 @@ Floats = npt.NDArray[np.float32]
 _STRIP_VALUES = 1 << 20
 """Scores interpolated at a time: four megabytes stay in the processor's cache."""
 
+_TINY = np.float32(1e-12)
+"""In the place of a probability of zero, whose logarithm there is none of."""
+
 _SAMPLES_PER_CELL = 4
 """Points per cell and axis at which the peak probability of a class is looked for."""
 
@@ -168,6 +171,22 @@ class Scores:
         Probabilities are looked at in every pixel, or at 4 points per cell and axis where the photo has more pixels.
         """
         return [int(class_id) for class_id in np.flatnonzero(self._peaks > threshold)]
+
+    def uncertainty(self) -> float:
+        """How unsure the network is about the photo as a whole.
+
+        Returns
+        -------
+        float
+            Mean entropy of the probabilities as a share of the highest possible, ``-sum(p log p) / log C``: 0 where one
+            class is certain everywhere, 1 where all are as likely everywhere. Looked at once per cell.
+        """
+        if len(self.logits) < 2:
+            return 0.0
+        height, width = (min(side, cells) for side, cells in zip(self.image_size, self.logits.shape[1:], strict=True))
+        probabilities = self.probabilities((height, width))
+        entropy = -(probabilities * np.log(np.maximum(probabilities, _TINY))).sum(axis=0)
+        return float(np.clip(entropy.mean(dtype=np.float64) / np.log(len(self.logits)), 0.0, 1.0))
 
     def at(self, y: int, x: int) -> Floats:
         """Upsampled logits (C,) at the image pixel in row `y`, column `x`."""

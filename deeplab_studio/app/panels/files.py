@@ -1,8 +1,8 @@
-"""The panel of images: thumbnails, states, filter."""
+"""The panel of images: progress, filter and order, thumbnails, states."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from PySide6.QtCore import (
     QItemSelection,
@@ -24,6 +24,7 @@ from PySide6.QtGui import (
     QKeyEvent,
     QPainter,
     QPainterPath,
+    QPaintEvent,
     QPalette,
     QPen,
     QResizeEvent,
@@ -31,9 +32,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
     QHBoxLayout,
-    QLineEdit,
     QListView,
     QMenu,
     QStyle,
@@ -43,21 +42,24 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from deeplab_studio.app.icons import Tone, icon, paint_icon
-from deeplab_studio.app.panels.controls import GAP, Muted, small_font
-from deeplab_studio.app.panels.file_model import PROBLEM, STATES, FileModel, ItemRow, Thumbnails, state_text
+from deeplab_studio.app.icons import icon, paint_icon
+from deeplab_studio.app.panels.controls import GAP, Muted, icon_button, small_font
+from deeplab_studio.app.panels.file_filter import STATE_MARKS, FilterBar
+from deeplab_studio.app.panels.file_model import (
+    PROBLEM,
+    STATES,
+    FileModel,
+    ItemRow,
+    Thumbnails,
+    state_text,
+    state_tip,
+)
+from deeplab_studio.app.panels.progress_header import ProgressHeader
 from deeplab_studio.app.theme import tones
+from deeplab_studio.core.item_figures import Figures
+from deeplab_studio.core.labels import LabelSet
 
 Index = QModelIndex | QPersistentModelIndex
-
-STATE_MARKS: dict[str, tuple[str, Tone]] = {
-    "new": ("state-new", "muted"),
-    "in progress": ("state-progress", "warning"),
-    "done": ("state-done", "success"),
-    "reviewed": ("state-reviewed", "accent"),
-    "empty": ("state-empty", "muted"),
-}
-"""Shape and colour of a state: the shape alone tells them apart."""
 
 MIB = 1 << 20
 
@@ -127,9 +129,8 @@ class FileDelegate(QStyledItemDelegate):
             painter.setPen(QColor(tone.danger))
         else:
             painter.setPen(QColor(tone.muted))
-        text = painter.fontMetrics().elidedText(
-            item.problem or state_text(item.state), Qt.TextElideMode.ElideRight, room.width()
-        )
+        told = item.problem or " · ".join(filter(None, (self._model.detail(item), state_text(item.state))))
+        text = painter.fontMetrics().elidedText(told, Qt.TextElideMode.ElideRight, room.width())
         painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, text)
         painter.restore()
 
@@ -171,6 +172,17 @@ class FileList(QListView):
         super().showEvent(event)
         self.nearChanged.emit()
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Say why there is nothing, where a filter is why."""
+        super().paintEvent(event)
+        model = self.model()
+        if isinstance(model, FileModel) and model.is_filtered and not model.rowCount():
+            painter = QPainter(self.viewport())
+            painter.setPen(QColor(tones(self.palette()).muted))
+            area = self.viewport().rect().adjusted(GAP, 3 * GAP, -GAP, 0)
+            flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
+            painter.drawText(area, int(flags), self.tr("No image passes the filter"))
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Leave the keys of the window to the window: letters here choose tools, they do not search the list."""
         if event.text().isprintable() and event.text() and event.key() != Qt.Key.Key_Space:
@@ -197,6 +209,8 @@ class FilesPanel(QWidget):
         The person wants these items off the list.
     showInFolderRequested : Signal(int)
         The person wants to see the item's file in its folder.
+    arranged : Signal(list)
+        Ids of the rows, top to bottom, after they changed.
     """
 
     itemActivated = Signal(int)
@@ -204,6 +218,7 @@ class FilesPanel(QWidget):
     stateRequested = Signal(list, str)
     removeRequested = Signal(list)
     showInFolderRequested = Signal(int)
+    arranged = Signal(list)
 
     def __init__(self, parent: QWidget | None = None, *, thumbnail_bytes: int = 48 * MIB) -> None:
         super().__init__(parent)
@@ -211,22 +226,9 @@ class FilesPanel(QWidget):
         self._thumbnails = Thumbnails(thumbnail_bytes)
         self._quiet = False
 
-        self.filter_edit = QLineEdit()
-        self.filter_edit.setPlaceholderText(self.tr("Filter names"))
-        self.filter_edit.setAccessibleName(self.tr("Filter names"))
-        self.filter_edit.setClearButtonEnabled(True)
-        self.filter_edit.addAction(icon("search", tone="muted"), QLineEdit.ActionPosition.LeadingPosition)
-        self.state_box = QComboBox()
-        self.state_box.setAccessibleName(self.tr("Filter states"))
-        self.state_box.setToolTip(self.tr("Show only images in this state"))
-        self.state_box.addItem(self.tr("All"), None)
-        for state in (*STATES, PROBLEM):
-            name, tone = STATE_MARKS.get(state, ("warning", "danger"))
-            self.state_box.addItem(icon(name, tone=tone), state_text(state), state)
-        self.state_box.setIconSize(QSize(14, 14))
-        self.state_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.state_box.setMinimumContentsLength(5)
-        self.state_box.view().setMinimumWidth(150)
+        self.header = ProgressHeader()
+        self.filters = FilterBar(self._model)
+        self.filter_edit = self.filters.edit
 
         self.list = FileList()
         self.list.setAccessibleName(self.tr("Images"))
@@ -246,14 +248,16 @@ class FilesPanel(QWidget):
         self.list.customContextMenuRequested.connect(self._open_menu)
 
         self.count_label = Muted()
+        self.arrange_button = icon_button("reset", self.tr("Sort and filter again"))
+        self.arrange_button.clicked.connect(self.arrange)
         self._near = QTimer(self, singleShot=True, interval=30)
         self._near.timeout.connect(self._ask_for_thumbnails)
         self._lay_out()
 
-        self.filter_edit.textChanged.connect(self._filter)
         self.filter_edit.returnPressed.connect(self._leave_filter)
-        self.state_box.currentIndexChanged.connect(self._filter)
         self._model.countsChanged.connect(self._count)
+        self._model.modelAboutToBeReset.connect(self._before_reset)
+        self._model.arranged.connect(self._after_reset)
         self._model.modelReset.connect(self._look_soon)
         self.list.nearChanged.connect(self._look_soon)
         self.list.verticalScrollBar().valueChanged.connect(self._look_soon)
@@ -266,14 +270,31 @@ class FilesPanel(QWidget):
         """List `items` in the order given. The filter stays, and so do thumbnails of ids that are still there."""
         rows = list(items)
         self._thumbnails.keep(item.id for item in rows)
-        self._quiet = True
         self._model.set_items(rows)
-        self._quiet = False
-        self._show_opened()
+
+    def set_label_set(self, label_set: LabelSet) -> None:
+        """Offer these classes to filter by."""
+        self.filters.set_label_set(label_set)
+
+    def set_figures(self, figures: Mapping[int, Figures]) -> None:
+        """Take over what is known about all items in numbers."""
+        self._model.set_figures(figures)
+
+    def update_figures(self, item_id: int, figures: Figures) -> None:
+        """Take over what is known about one item in numbers; its row stays where it is."""
+        self._model.update_figures(item_id, figures)
 
     def set_state(self, item_id: int, state: str) -> None:
         """Show an item's state."""
-        self._model.update_item(item_id, state=state)
+        self.set_states([item_id], state)
+
+    def set_states(self, item_ids: Iterable[int], state: str) -> None:
+        """Show the state of items."""
+        self._model.update_items(item_ids, state=state)
+
+    def arrange(self) -> None:
+        """Sort and filter again, after states or figures changed."""
+        self._model.arrange()
 
     def set_problem(self, item_id: int, problem: str) -> None:
         """Mark an item that could not be opened with the reason; "" takes the mark away."""
@@ -306,6 +327,11 @@ class FilesPanel(QWidget):
     def shown_ids(self) -> list[int]:
         """Ids that pass the filter, top to bottom: next and previous walk through these."""
         return self._model.ids()
+
+    @property
+    def model(self) -> FileModel:
+        """The items with their figures."""
+        return self._model
 
     def selected_ids(self) -> list[int]:
         """Ids of the selected rows, top to bottom."""
@@ -342,11 +368,13 @@ class FilesPanel(QWidget):
             self.itemActivated.emit(ids[0])
         self._count()
 
-    def _filter(self) -> None:
-        self._quiet = True
-        self._model.set_filter(self.filter_edit.text(), self.state_box.currentData())
+    def _before_reset(self) -> None:
+        self._quiet = True  # the selection goes with the rows, and comes back with them
+
+    def _after_reset(self) -> None:
         self._quiet = False
         self._show_opened()
+        self.arranged.emit(self._model.ids())
 
     def _leave_filter(self) -> None:
         if self._model.rowCount() and self._model.row_of(self._delegate.opened) < 0:
@@ -379,9 +407,11 @@ class FilesPanel(QWidget):
             ids = [item_id]
         item = self._model.item(item_id)
         menu = QMenu(self)
+        menu.setToolTipsVisible(True)
         for state in STATES:
             name, tone = STATE_MARKS[state]
             action = menu.addAction(icon(name, tone=tone), self.tr("Mark as {0}").format(state_text(state).lower()))
+            action.setToolTip(state_tip(state))
             action.setEnabled(len(ids) > 1 or (item is not None and item.state != state))
             action.triggered.connect(lambda _=False, state=state: self.stateRequested.emit(ids, state))
         menu.addSeparator()
@@ -416,6 +446,8 @@ class FilesPanel(QWidget):
 
     def _count(self) -> None:
         counts, total, shown = self._model.counts(), self._model.total, self._model.rowCount()
+        self.header.set_counts(counts, total)
+        self.arrange_button.setVisible(self._model.is_stale)
         if not total:
             self.count_label.setText(self.tr("No images"))
             return
@@ -426,8 +458,6 @@ class FilesPanel(QWidget):
             parts = [self.tr("{0} images").format(shown)]
         if self._model.is_filtered:
             parts[0] += " " + self.tr("({0} in all)").format(total)
-        finished = counts["done"] + counts["reviewed"] + counts["empty"]
-        parts.append(self.tr("{0} done").format(finished))
         if counts[PROBLEM]:
             parts.append(self.tr("{0} with problems").format(counts[PROBLEM]))
         selected = len(self.list.selectionModel().selectedRows())
@@ -460,17 +490,14 @@ class FilesPanel(QWidget):
         return [self._model.at(row).id for row in (*range(first, last + 1), *below, *above)]
 
     def _lay_out(self) -> None:
-        bar = QHBoxLayout()
-        bar.setContentsMargins(GAP, GAP, GAP, 0)
-        bar.setSpacing(GAP // 2)
-        bar.addWidget(self.filter_edit, 1)
-        bar.addWidget(self.state_box)
         foot = QHBoxLayout()
         foot.setContentsMargins(GAP, 0, GAP, GAP // 2)
         foot.addWidget(self.count_label, 1)
+        foot.addWidget(self.arrange_button)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(GAP // 2)
-        whole.addLayout(bar)
+        whole.addWidget(self.header)
+        whole.addWidget(self.filters)
         whole.addWidget(self.list, 1)
         whole.addLayout(foot)

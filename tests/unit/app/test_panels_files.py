@@ -10,8 +10,10 @@ from PySide6.QtCore import QEvent, QItemSelectionModel, QMimeData, QPoint, Qt, Q
 from PySide6.QtGui import QContextMenuEvent, QDragEnterEvent, QGuiApplication, QImage
 from PySide6.QtWidgets import QApplication, QMenu
 
-from deeplab_studio.app.panels.file_model import STATES, Thumbnails
+from deeplab_studio.app.panels.file_model import STATES, ListOrder, Thumbnails, duration
 from deeplab_studio.app.panels.files import STATE_MARKS, FilesPanel, ItemRow
+from deeplab_studio.core.item_figures import Figures
+from deeplab_studio.core.labels import LabelSet
 
 
 def rows(count: int) -> list[ItemRow]:
@@ -163,20 +165,30 @@ class TestFilter:
         assert panel.shown_ids() == ids
 
     def test_states_are_filtered_alone_and_with_the_name(self, panel, qtbot):
-        panel.state_box.setCurrentIndex(panel.state_box.findData("in progress"))
+        panel.filters.chips["in progress"].click()
         assert panel.shown_ids() == [1, 4]
         qtbot.keyClicks(panel.filter_edit, "x")
         assert panel.shown_ids() == [4]
+        panel.filters.chips["done"].click()
+        panel.filter_edit.clear()
+        assert panel.shown_ids() == [1, 2, 4]
+        panel.filters.clear_button.click()
+        assert panel.shown_ids() == [0, 1, 2, 3, 4]
 
     def test_problems_are_a_filter_of_their_own(self, panel):
+        assert panel.filters.chips["problem"].isHidden()
         panel.set_problem(3, "The file is empty.")
-        panel.state_box.setCurrentIndex(panel.state_box.findData("problem"))
+        panel.filters.chips["problem"].click()
         assert panel.shown_ids() == [3]
 
     def test_a_row_stays_while_its_new_state_does_not_match_so_that_next_has_a_place_to_go_on_from(self, panel):
-        panel.state_box.setCurrentIndex(panel.state_box.findData("new"))
+        panel.filters.chips["new"].click()
+        assert panel.arrange_button.isHidden()
         panel.set_state(0, "done")
         assert panel.shown_ids() == [0, 3]
+        panel.arrange_button.click()
+        assert panel.shown_ids() == [3]
+        assert panel.arrange_button.isHidden()
 
     def test_filtering_never_opens_an_image(self, panel, qtbot):
         panel.set_current(2)
@@ -195,6 +207,139 @@ class TestFilter:
         with qtbot.waitSignal(panel.itemActivated) as opened:
             qtbot.keyClick(panel.filter_edit, Qt.Key.Key_Down)
         assert opened.args == [2]
+
+
+def figured(panel) -> None:
+    """Six images with figures, the last one without any."""
+    panel.set_items([ItemRow(n, f"{n}.jpg", Path(f"/d/{n}.jpg")) for n in (10, 2, 3, 4, 5, 6)])
+    panel.set_figures(
+        {
+            10: Figures({0: 90, 1: 10}, 0.5, 0.1, 7, 60.0, "net"),
+            2: Figures({0: 50, 255: 50}, 0.9, 0.0, 0, 5.0, "net"),
+            3: Figures({1: 100}, 0.1, 0.8, 80, 0.0, "net"),
+            4: Figures({0: 100}, None, None, None, 10.0),
+            5: Figures({}, 0.7, None, None, 0.5, "net"),
+        }
+    )
+
+
+class TestOrder:
+    @pytest.mark.parametrize(
+        ("key", "descending", "ids"),
+        [
+            ("order", False, [10, 2, 3, 4, 5, 6]),
+            ("order", True, [6, 5, 4, 3, 2, 10]),
+            ("name", False, [2, 3, 4, 5, 6, 10]),
+            ("uncertainty", True, [2, 5, 10, 3, 4, 6]),
+            ("uncertainty", False, [3, 10, 5, 2, 4, 6]),
+            ("disagreement", True, [3, 10, 2, 4, 5, 6]),
+            ("changed", True, [3, 10, 2, 4, 5, 6]),
+            ("seconds", True, [10, 4, 2, 5, 3, 6]),
+        ],
+    )
+    def test_what_is_not_known_comes_last_both_ways(self, panel, key, descending, ids):
+        figured(panel)
+        panel.filters.set_order(ListOrder(key, descending))
+        assert panel.shown_ids() == ids
+
+    def test_states_sort_in_the_order_of_the_work(self, panel):
+        figured(panel)
+        panel.set_state(10, "reviewed")
+        panel.set_state(4, "in progress")
+        panel.filters.set_order(ListOrder("state"))
+        assert panel.shown_ids() == [2, 3, 5, 6, 4, 10]
+
+    def test_the_menu_offers_figures_with_the_most_first_and_turns_round(self, panel):
+        figured(panel)
+        actions = {action.text().replace("&", ""): action for action in panel.filters.sort_menu.actions()}
+        actions["Uncertainty of the model"].trigger()
+        assert panel.shown_ids()[0] == 2
+        actions["Ascending"].trigger()
+        assert panel.shown_ids()[0] == 3
+        actions["Name"].trigger()
+        assert panel.shown_ids()[0] == 2
+
+    def test_rows_stay_while_figures_change_until_the_list_is_arranged_again(self, panel, qtbot):
+        figured(panel)
+        panel.filters.set_order(ListOrder("uncertainty", True))
+        before = panel.shown_ids()
+        panel.update_figures(6, Figures({}, 0.95))
+        assert panel.shown_ids() == before
+        assert not panel.arrange_button.isHidden()
+        with qtbot.waitSignal(panel.arranged) as arranged:
+            panel.arrange()
+        assert arranged.args == [[6, 2, 5, 10, 3, 4]]
+
+    def test_the_row_tells_what_the_order_is_about(self, panel):
+        figured(panel)
+        model = panel.model
+        assert model.detail(model.item(10)) == ""
+        panel.filters.set_order(ListOrder("uncertainty", True))
+        assert model.detail(model.item(10)) == "50 % unsure"
+        assert model.detail(model.item(6)) == ""
+        panel.filters.set_order(ListOrder("seconds", True))
+        assert model.detail(model.item(10)) == "60 s"
+
+    def test_the_image_on_the_canvas_stays_chosen_when_the_order_changes(self, panel, qtbot):
+        figured(panel)
+        panel.set_current(3)
+        with qtbot.assertNotEmitted(panel.itemActivated):
+            panel.filters.set_order(ListOrder("uncertainty", True))
+        assert panel.selected_ids() == [3]
+
+
+class TestClassFilter:
+    def test_only_images_with_enough_pixels_of_a_class_are_listed(self, panel):
+        figured(panel)
+        panel.filters.set_class(1)
+        assert panel.shown_ids() == [10, 3]
+        panel.filters.popup.least.setValue(50)
+        assert panel.shown_ids() == [3]
+        panel.filters.set_class(255)
+        assert panel.shown_ids() == [2]
+        panel.filters.set_order(ListOrder("pixels", True))
+        panel.filters.set_class(0)
+        assert panel.shown_ids() == [4, 10, 2]
+        panel.filters.clear()
+        assert len(panel.shown_ids()) == 6
+
+    def test_the_classes_are_offered_with_the_number_of_their_images(self, panel, qtbot):
+        figured(panel)
+        panel.filters.class_button.click()
+        popup = panel.filters.popup
+        texts = [popup.list.item(row).text() for row in range(popup.list.count())]
+        assert texts[:3] == ["Any class", "background  (3)", "aeroplane  (2)"]
+        assert texts[-1] == "void  (1)"
+        qtbot.keyClicks(popup.search, "aero")
+        qtbot.keyClick(popup.search, Qt.Key.Key_Return)
+        assert panel.shown_ids() == [10, 3]
+        assert panel.filters.class_button.text() == "aeroplane"
+        assert not popup.isVisible()
+
+    def test_the_filter_follows_the_figures_when_the_list_is_arranged(self, panel):
+        figured(panel)
+        panel.filters.set_class(1)
+        panel.update_figures(6, Figures({1: 3}))
+        assert panel.shown_ids() == [10, 3]
+        panel.arrange()
+        assert panel.shown_ids() == [10, 3, 6]
+        assert panel.model.images_of(1) == 3
+
+    def test_a_class_the_label_set_no_longer_has_is_not_asked_for(self, panel):
+        figured(panel)
+        panel.filters.set_class(1)
+        panel.set_label_set(LabelSet.from_names(["only one"]))
+        assert len(panel.shown_ids()) == 6
+
+    def test_an_empty_list_says_why(self, panel):
+        figured(panel)
+        full = panel.list.viewport().grab().toImage()
+        panel.filters.set_class(7)
+        assert panel.shown_ids() == []
+        area = panel.list.viewport().rect()
+        blank = panel.list.viewport().grab().toImage()
+        assert blank != full
+        assert len({blank.pixel(x, y) for x in range(area.width()) for y in range(20, 60)}) > 2
 
 
 class TestChoosing:
@@ -316,11 +461,23 @@ class TestLooks:
         panel.set_current(1011)
         for item_id, state in ((1000, "done"), (1001, "reviewed"), (1002, "empty"), (1003, "in progress")):
             panel.set_state(item_id, state)
-        assert panel.count_label.text() == "12 of 236, 3 done"
+        assert panel.count_label.text() == "12 of 236"
         panel.set_problem(1004, "The file is empty.")
-        assert panel.count_label.text() == "12 of 236, 3 done, 1 with problems"
+        assert panel.count_label.text() == "12 of 236, 1 with problems"
         panel.filter_edit.setText("0001")
-        assert panel.count_label.text() == "3 of 11 (236 in all), 3 done, 1 with problems"
+        assert panel.count_label.text() == "3 of 11 (236 in all), 1 with problems"
+
+    def test_progress_counts_what_is_done_and_reviewed_of_all_that_are_not_empty(self, panel):
+        assert panel.header.isHidden()
+        panel.set_items(rows(21))
+        for item_id, state in ((1000, "done"), (1001, "reviewed"), (1002, "empty"), (1003, "in progress")):
+            panel.set_state(item_id, state)
+        assert panel.header.label.text() == "2 of 20 done"
+        assert panel.header.share_label.text() == "10 %"
+        panel.set_states([row.id for row in rows(21)[:-1]], "done")
+        assert panel.header.share_label.text() == "95 %"
+        panel.set_states([row.id for row in rows(21)], "empty")
+        assert panel.header.label.text() == "0 of 0 done"
 
     def test_every_state_has_a_shape_of_its_own(self):
         assert set(STATE_MARKS) == set(STATES)
@@ -352,3 +509,9 @@ class TestLooks:
         QApplication.sendEvent(panel.list.viewport(), event)
         assert not event.isAccepted()
         assert event.type() == QEvent.Type.DragEnter
+
+    @pytest.mark.parametrize(
+        ("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (3599, "1 h 0 min"), (4800, "1 h 20 min")]
+    )
+    def test_times_are_said_as_people_say_them(self, seconds, text):
+        assert duration(seconds) == text

@@ -206,3 +206,22 @@ def test_scores_need_no_torch() -> None:
         "import sys; import deeplab_studio.engine; assert 'torch' not in sys.modules and 'PySide6' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_uncertainty_goes_from_certain_to_all_alike() -> None:
+    certain = np.full((5, 4, 6), -40, np.float32)
+    certain[2] = 40
+    assert scores_of(certain, (32, 48)).uncertainty() == pytest.approx(0, abs=1e-6)
+    assert scores_of(np.zeros((5, 4, 6), np.float32), (32, 48)).uncertainty() == pytest.approx(1)
+    assert scores_of(np.zeros((1, 4, 6), np.float32), (32, 48)).uncertainty() == 0
+
+
+def test_uncertainty_is_the_mean_entropy_of_the_photo_without_its_padding() -> None:
+    logits = np.kron(random_logits(4, 3, 3), np.ones((1, 4, 4), np.float32))
+    scores = scores_of(logits, (96, 96))
+    probabilities = scores.probabilities().astype(np.float64)
+    entropy = -(probabilities * np.log(probabilities)).sum(axis=0).mean() / np.log(4)
+    assert scores.uncertainty() == pytest.approx(entropy, abs=0.05)
+    logits[:, :, 6:] = 0
+    logits[0, :, :6] += 30
+    assert scores_of(logits, (96, 44), padded=(96, 96)).uncertainty() < 0.01
