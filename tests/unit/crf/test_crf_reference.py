@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,8 +104,7 @@ def test_without_iterations_or_weights_the_probabilities_come_back(scene, params
 
 
 @installed
-def test_a_sigma_that_pydensecrf_would_silently_wrap_is_refused(scene):
-    _, p, _ = scene
+def test_a_sigma_that_pydensecrf_would_silently_wrap_is_refused():
     wide = DenseCRF(np.zeros((4, 9000, 3), np.uint8), "reference")
     with pytest.raises(ValueError, match="a sigma is too small for pydensecrf on a picture of 9000 x 4"):
         wide.infer(probabilities(4, 9000, 2), CrfParams(appearance_position_sigma=0.5))
@@ -202,9 +202,9 @@ def _runs(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    status = f"/proc/{pid}/stat"
+    status = Path(f"/proc/{pid}/stat")
     # Where nobody waits for orphans, a process that is over stays listed as a zombie.
-    return not os.path.exists(status) or open(status, encoding="ascii").read().rpartition(")")[2].split()[0] != "Z"
+    return not status.exists() or status.read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
 
 
 @installed
