@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 from deeplab_studio.engine.anatomy import backbone_title
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from deeplab_studio.checkpoints.model import LoadedModel, SizeRule
     from deeplab_studio.checkpoints.native import Header
+    from deeplab_studio.checkpoints.starters import StarterCard
     from deeplab_studio.engine.anatomy import Anatomy
     from deeplab_studio.networks.inspection import Convolution
 
 Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 
 
-def facts(model: LoadedModel, header: Header | None, anatomy: Anatomy) -> list[tuple[str, str]]:
+def facts(
+    model: LoadedModel, header: Header | None, anatomy: Anatomy, starter: StarterCard | None = None
+) -> list[tuple[str, str]]:
     """What is known of a model, as names and values."""
     inspection, trace = anatomy.inspection, anatomy.inspection.trace
     what = "in tiles of" if anatomy.tiled else "shown to the network at"
@@ -38,10 +43,30 @@ def facts(model: LoadedModel, header: Header | None, anatomy: Anatomy) -> list[t
     ]
     if header is not None:
         origin = header.provenance
-        found.insert(3, ("converted from", f"{origin.source} ({origin.dialect}, sha256 {origin.sha256})"))
+        found.insert(
+            3,
+            ("converted from", f"{origin.source} ({origin.dialect}, sha256 {origin.sha256})")
+            if origin.sha256
+            else ("made by", origin.source),
+        )
         if origin.licence:
             found.insert(4, ("licence", origin.licence))
+    if starter is not None:
+        result = starter.result
+        found += [
+            ("starter model", starter.description),
+            ("trained with", f"{starter.command}; {starter.data}"),
+            ("knows", _figures(starter, starter.known)),
+            ("hardly knows", _figures(starter, starter.hardly_known)),
+            ("mIoU", f"{result.miou_known:.3f} of what it knows, {result.miou:.3f} of all, on {result.measured_on}"),
+        ]
     return found
+
+
+def _figures(starter: StarterCard, names: Iterable[str]) -> str:
+    iou = starter.result.iou
+    figures = ((name, iou.get(name)) for name in names)
+    return ", ".join(name if value is None else f"{name} {value:.2f}" for name, value in figures)
 
 
 def tables(anatomy: Anatomy) -> list[Table]:

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     """Run the command; its exit code."""
-    params = crf_params(options.crf, parser)
+    params = crf_params(options.crf, parser, options.crf_engine)
     from deeplab_studio.core.images import load_image
     from deeplab_studio.core.metrics import ConfusionMatrix
     from deeplab_studio.core.voc import read_mask, read_voc
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     for problem in dataset.problems:
         report.fail(problem)
     predictor = open_predictor(options, report.notice)
-    table = _onto(predictor.classes, dataset.label_set, dataset.root)
+    table = classes_onto(predictor.classes, dataset.label_set, dataset.root)
     matrix = ConfusionMatrix(len(dataset.label_set))
     seconds = 0.0
     images = 0
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         truth = read_mask(item.mask)
         pixels = load_image(item.image).pixels
         start = time.perf_counter()
-        prediction = table[segment_image(predictor, pixels, params)]
+        prediction = table[segment_image(predictor, pixels, params, crf_engine=options.crf_engine)]
         elapsed = time.perf_counter() - start
         try:
             matrix.add(truth, prediction)
@@ -87,8 +87,14 @@ def run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     return 1 if report.failed else 0
 
 
-def _onto(model: LabelSet, dataset: LabelSet, root: Path) -> npt.NDArray[np.uint8]:
-    """The data set's class id of every id of the model."""
+def classes_onto(model: LabelSet, dataset: LabelSet, root: Path) -> npt.NDArray[np.uint8]:
+    """The data set's class id of every id of the model, (256,) uint8.
+
+    Raises
+    ------
+    StudioError
+        If the data set lacks one of the model's classes.
+    """
     import numpy as np
 
     from deeplab_studio.core.labels import ClassMapping

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deeplab_studio.commands import publish
 from deeplab_studio.commands.console import Report, say, say_json, show_table
 from deeplab_studio.commands.options import find_model, known_models
 from deeplab_studio.core.errors import StudioError
@@ -19,6 +20,7 @@ from deeplab_studio.core.errors import StudioError
 if TYPE_CHECKING:
     from deeplab_studio.checkpoints.catalogue import ModelCard
     from deeplab_studio.checkpoints.library import InstalledModel, ModelLibrary
+    from deeplab_studio.checkpoints.starters import StarterCard
 
 PHOTO_SIDES = range(1, 100_001)
 
@@ -60,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     each.add_argument("out", metavar="OUT.onnx", type=Path)
     each.add_argument("--json", action="store_true", help="as JSON on stdout")
 
+    publish.add_arguments(action("publish", "measure the models of a training run and write them as starter models"))
+
 
 def run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     """Run the command; its exit code."""
@@ -76,6 +80,7 @@ def run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         "remove": _remove,
         "verify": _verify,
         "export": _export,
+        "publish": lambda options, _library, report: publish.run(options, report),
     }
     library = ModelLibrary()
     actions[options.action](options, library, report)
@@ -99,7 +104,7 @@ def _list(options: argparse.Namespace, library: ModelLibrary, _report: Report) -
     from deeplab_studio.checkpoints.catalogue import SUPPORTED_DIALECTS, cards
 
     models = library.installed()
-    here = {model.card.id for model in models if model.card is not None and model.state in ("ready", "unchecked")}
+    here = {model.card.id for model in models if model.card is not None and model.usable}
     offered = [card for card in cards(SUPPORTED_DIALECTS) if card.id not in here]
     if options.json:
         say_json(
@@ -114,11 +119,11 @@ def _list(options: argparse.Namespace, library: ModelLibrary, _report: Report) -
     rows: list[tuple[str, ...]] = [
         (
             model.id,
-            model.card.version if model.card is not None else "",
+            model.version,
             model.title,
-            model.card.class_set if model.card is not None else "",
+            _classes(model),
             _megabytes(model.size),
-            model.state,
+            "starter" if model.starter is not None and model.usable else model.state,
         )
         for model in models
     ]
@@ -130,11 +135,17 @@ def _list(options: argparse.Namespace, library: ModelLibrary, _report: Report) -
         say("\nGet what is available with: deeplab-studio models get ID")
 
 
+def _classes(model: InstalledModel) -> str:
+    if model.starter is not None:
+        return f"knows {', '.join(model.starter.known)}"
+    return model.card.class_set if model.card is not None else ""
+
+
 def _model_entry(model: InstalledModel) -> dict[str, Any]:
     return {
         "id": model.id,
         "title": model.title,
-        "version": model.card.version if model.card is not None else None,
+        "version": model.version or None,
         "card": model.card.id if model.card is not None else None,
         "path": str(model.path),
         "bytes": model.size,
@@ -142,6 +153,20 @@ def _model_entry(model: InstalledModel) -> dict[str, Any]:
         "state": model.state,
         "origin": model.origin,
         "source": model.source or None,
+        "starter": _starter_entry(model.starter) if model.starter is not None else None,
+    }
+
+
+def _starter_entry(card: StarterCard) -> dict[str, Any]:
+    return {
+        "description": card.description,
+        "known": list(card.known),
+        "hardly_known": list(card.hardly_known),
+        "measured_on": card.result.measured_on,
+        "miou": card.result.miou,
+        "miou_known": card.result.miou_known,
+        "iou": dict(card.result.iou),
+        "licence": card.licence,
     }
 
 
@@ -187,7 +212,9 @@ def _inspect(options: argparse.Namespace, library: ModelLibrary, report: Report)
         say_json(texts.document(model, header, anatomy))
         return
     say(model.title)
-    show_table("", ("", ""), texts.facts(model, header, anatomy))
+    known = library.find(str(path.absolute()))
+    starter = known.starter if known is not None else None
+    show_table("", ("", ""), texts.facts(model, header, anatomy, starter))
     for title, columns, rows in texts.tables(anatomy):
         say("")
         show_table(title, columns, rows, numbers=range(1, len(columns)))
