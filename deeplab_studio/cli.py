@@ -21,6 +21,7 @@ DONE, SOME_FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 COMMANDS = {
     "segment": "write a class map for every image",
     "evaluate": "score a model on a Pascal VOC data set",
+    "compare": "compare models, with a report",
     "logits": "write the network's own scores of one image",
     "models": "get, convert, check and take apart models",
 }

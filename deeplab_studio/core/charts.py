@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image as PilImage
 from PIL import ImageDraw, ImageFont
 
@@ -163,6 +165,47 @@ def bar_chart(categories: Sequence[str], series: Sequence[Series], axes: Axes) -
     return frame.finish()
 
 
+def matrix_chart(names: Sequence[str], shares: npt.NDArray[np.float64], axes: Axes) -> PilImage.Image:
+    """A square of shares, the darker the larger: a confusion matrix, say.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of rows and columns.
+    shares : (C, C) float64 array, 0..1
+        nan for a row that holds nothing.
+    axes : Axes
+        `width` is that of the picture; the height follows from it.
+    """
+    probe = _Frame(axes, [])
+    room = max((probe.text_width(name) for name in names), default=0)
+    count = max(len(names), 1)
+    cell = max((axes.width - room - 80) / count, 4.0)
+    height = round(count * cell + room + 34 + (26 if axes.title else 0) + (22 if axes.x_label else 0))
+    frame = _Frame(replace(axes, height=height, y_label=""), [], room)
+    left = 24.0 + room
+    top = frame.top
+    for row, name in enumerate(names):
+        middle = top + (row + 0.5) * cell
+        frame.text(left - 6, middle, name, "rm")
+        frame.upright_text(left + (row + 0.5) * cell, top + count * cell + 6, name)
+        for column, share in enumerate(shares[row].tolist()):
+            start = left + column * cell
+            ink = (244, 245, 247) if math.isnan(share) else _shade(share)
+            frame.box(start, top + row * cell, start + cell - 1, top + (row + 1) * cell - 1, ink)
+            if cell >= 26 and share >= 0.005:
+                frame.number_in_cell(start + cell / 2, middle, f"{100 * share:.0f}", light=share > 0.55)
+    return frame.finish()
+
+
+def _shade(share: float) -> Colour:
+    """White to dark blue."""
+    dark = (12, 62, 120)
+    share = min(max(share, 0.0), 1.0) ** 0.6  # so that a confusion of a few per cent can be seen
+    red, green, blue = (round(255 + (end - 255) * share) for end in dark)
+    return red, green, blue
+
+
 def ticks(low: float, high: float, wanted: int = 6) -> list[float]:
     """Round numbers that cover a range, about `wanted` of them.
 
@@ -225,6 +268,9 @@ class _Frame:
 
     def text(self, x: float, y: float, text: str, anchor: str) -> None:
         self._draw.text((x * _FINE, y * _FINE), text, _INK, self._font, anchor)
+
+    def number_in_cell(self, x: float, y: float, text: str, *, light: bool) -> None:
+        self._draw.text((x * _FINE, y * _FINE), text, _PAPER if light else _INK, self._font, "mm")
 
     def upright_text(self, x: float, y: float, text: str) -> None:
         """Text that reads from below, its end at (x, y)."""

@@ -241,6 +241,23 @@ def test_the_crf_sharpens(tmp_path: Path, folder: Path, model: Path) -> None:
     assert (summary["crf"]["appearance_weight"], summary["crf"]["iterations"]) == (8, 3)
 
 
+def test_every_engine_of_the_crf_gives_the_same(tmp_path: Path, folder: Path, model: Path) -> None:
+    from deeplab_studio.crf import crf_backend, reference_available
+
+    there = ["torch", *(["kernel"] * (crf_backend() == "kernel")), *(["reference"] * reference_available())]
+    found = {}
+    for engine in there:
+        out = tmp_path / engine
+        arguments = ("--out", out, "--format", "npy", "--crf", "w1=8,it=3", "--crf-engine", engine)
+        done = run("segment", folder, "--model", model, *arguments)
+        assert done.returncode == 0, done.stderr
+        found[engine] = [np.load(path) for path in sorted(out.iterdir())]
+    for engine in there[1:]:
+        pairs = zip(found[engine], found["torch"], strict=True)
+        assert all((ours == theirs).mean() >= 0.9999 for ours, theirs in pairs)
+
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo terminal")
 def test_on_a_terminal_there_is_a_progress_bar_and_stdout_stays_clean(
     tmp_path: Path, folder: Path, model: Path
@@ -378,3 +395,36 @@ def test_evaluate_reaches_the_published_score_on_a_sample(shared: Path, tmp_path
     done = run("evaluate", root, "--model", shared / ZOO_FILE, "--json", "-", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["miou"] > 0.6
+
+
+# --- compare --------------------------------------------------------------------------------------------------------
+
+
+def test_compare_writes_a_report_on_a_data_set(tmp_path: Path, dataset: Path, model: Path) -> None:
+    other = write_zoo(tmp_path / "other.npz", seed=1)
+    arguments = ("--split", "trainval", "--crf", "none", "--crf", "w1=4,it=1", "--report", tmp_path / "out", "--json")
+    done = run("compare", dataset, "--model", model, "--model", other, *arguments)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert len(result["models"]) == 4
+    assert result == json.loads((tmp_path / "out" / "report.json").read_text())
+    # The masks are the first model's own predictions.
+    assert result["models"][0]["miou"] == 1.0
+    assert result["models"][2]["miou"] < 1.0
+    assert "<img" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_compare_shows_what_models_say_of_one_photo(tmp_path: Path, folder: Path, model: Path) -> None:
+    other = write_zoo(tmp_path / "other.npz", seed=1)
+    arguments = ("--model", model, "--model", other, "--report", tmp_path / "out", "--json")
+    done = run("compare", folder / "photo 0.jpg", *arguments)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert [sum(each["pixels"].values()) for each in result["models"]] == [60 * 44, 60 * 44]
+    assert 0 <= result["pairs"][0]["pixel_agreement"] < 1
+    assert "Where they differ" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_compare_needs_a_model_and_a_place_for_the_report(dataset: Path, model: Path) -> None:
+    assert run("compare", dataset, "--model", model).returncode == 2
+    assert run("compare", dataset, "--report", "out").returncode == 2
