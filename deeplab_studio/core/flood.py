@@ -1,0 +1,282 @@
+"""Growing marked regions until they meet at the edges of a photo."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deeplab_studio.core.cancel import CancelToken
+from deeplab_studio.core.geometry import Rect
+
+if TYPE_CHECKING:
+    from deeplab_studio.core.classmap import Labels, Mask
+    from deeplab_studio.core.drawing import Patch
+
+WORK_PIXELS = 100_000
+"""Regions with more pixels grow at about this size first; only where they meet is looked for in all pixels."""
+
+_MEDIAN = 9
+"""Side of the median filter that takes texture away before regions grow."""
+
+_LEAST_REACH = 24
+"""Pixels around small strokes that may become theirs."""
+
+
+def flood(image: Labels, markers: Labels) -> Labels:
+    """Give every pixel a marker: the one that reaches it over the lowest steps of colour (watershed; Meyer, 1992).
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 array
+    markers : (H, W) uint8 array
+        From 1 on; 0 where nothing is decided.
+
+    Returns
+    -------
+    (H, W) uint8 array
+        As `markers` where they are not 0. All 0 if they are 0 everywhere.
+    """
+    import cv2
+
+    # OpenCV leaves the rim of the image out: give it another one.
+    padded = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    grown = np.zeros(padded.shape[:2], np.int32)
+    grown[1:-1, 1:-1] = markers
+    cv2.watershed(padded, grown)
+    flooded = np.where(markers > 0, markers, grown[1:-1, 1:-1].clip(0)).astype(np.uint8)
+    # Where two regions met it drew a line; its pixels go to a region that is beside them.
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    while (undecided := flooded == 0).any():
+        beside = cv2.dilate(flooded, cross)
+        if not beside[undecided].any():
+            break
+        flooded[undecided] = beside[undecided]
+    return flooded
+
+
+def without_borders(markers: Labels) -> Labels:
+    """Markers with 0 on both sides of where two of them meet, to be decided anew at a higher resolution."""
+    import cv2
+
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    inner = markers.copy()
+    inner[cv2.morphologyEx(markers, cv2.MORPH_GRADIENT, cross) != 0] = 0
+    return inner
+
+
+class Marks:
+    """Strokes of several classes on one photo, from which regions grow.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of the photo.
+    """
+
+    STAYS = -1
+    """In the place of a class: what is marked with it stays as it is."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self._shape = (height, width)
+        self._strokes: list[tuple[int, list[Patch]]] = []
+
+    def __len__(self) -> int:
+        return len(self._strokes)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of the photo."""
+        return self._shape
+
+    @property
+    def classes(self) -> set[int]:
+        """The classes there are strokes of, `STAYS` left out."""
+        return {value for value, _ in self._strokes} - {self.STAYS}
+
+    @property
+    def box(self) -> Rect | None:
+        """The smallest box around all boxes of strokes, or None without any."""
+        box: Rect | None = None
+        for _, patches in self._strokes:
+            for patch in patches:
+                height, width = patch.mask.shape
+                box = Rect(patch.top, patch.left, patch.top + height, patch.left + width).union(box)
+        return box
+
+    def begin(self, value: int) -> None:
+        """Start a stroke of a class, 0..255, or of `STAYS`."""
+        self._strokes.append((value, []))
+
+    def extend(self, patch: Patch) -> None:
+        """Add to the stroke begun last; it covers older ones."""
+        if patch.mask.size:
+            self._strokes[-1][1].append(patch)
+
+    def drop_last(self) -> bool:
+        """Take the last stroke away; False without any."""
+        if not self._strokes:
+            return False
+        self._strokes.pop()
+        return True
+
+    def copy(self) -> Marks:
+        """Another one with the same strokes, for another thread."""
+        marks = Marks(*self._shape)
+        marks._strokes = [(value, list(patches)) for value, patches in self._strokes]
+        return marks
+
+    def drawn(self, rect: Rect, codes: dict[int, int]) -> Labels:
+        """The strokes in a box as (h, w) uint8, each class as `codes` says; 0 where none is."""
+        drawn = np.zeros((rect.height, rect.width), np.uint8)
+        for value, patches in self._strokes:
+            for patch in patches:
+                height, width = patch.mask.shape
+                part = Rect(patch.top, patch.left, patch.top + height, patch.left + width).intersection(rect)
+                if not part.is_empty:
+                    inside = patch.mask[
+                        part.top - patch.top : part.bottom - patch.top, part.left - patch.left : part.right - patch.left
+                    ]
+                    drawn[part.top - rect.top : part.bottom - rect.top, part.left - rect.left : part.right - rect.left][
+                        inside
+                    ] = codes[value]
+        return drawn
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """What has grown from strokes.
+
+    Attributes
+    ----------
+    top, left : int
+        Where the first pixel of both arrays lies.
+    labels : (h, w) uint8 array
+        Class ids.
+    mask : (h, w) bool array
+        Where something has grown; the rest stays as it is.
+    """
+
+    top: int
+    left: int
+    labels: Labels
+    mask: Mask
+
+
+def around(box: Rect, shape: tuple[int, int], reach: float) -> Rect:
+    """The part of a photo of (height, width) `shape` that strokes inside `box` may reach.
+
+    `reach` is how far beyond the box, in sides of it; small boxes reach some pixels at least.
+    """
+    margin = max(_LEAST_REACH, math.ceil(reach * max(box.height, box.width)))
+    return Rect(box.top - margin, box.left - margin, box.bottom + margin, box.right + margin).clipped(*shape)
+
+
+def grow(
+    image: Labels,
+    marks: Marks,
+    fixed: Mask | None = None,
+    *,
+    reach: float = 0.5,
+    exact: bool = True,
+    work_pixels: int = WORK_PIXELS,
+    cancel: CancelToken | None = None,
+) -> Grown | None:
+    """Grow strokes along the edges of a photo until they meet each other or what surrounds them.
+
+    Around the strokes lies a frame of what stays as it is. It grows inwards, as the strokes do outwards, from the sides
+    of the frame that are not sides of the photo.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 array
+        The whole photo, RGB.
+    marks : Marks
+    fixed : (H, W) bool array, optional
+        Pixels that stay as they are, with what they hold against the strokes: pinned and protected ones.
+    reach : float
+        How far the frame is from the strokes, in sides of their box.
+    exact : bool
+        Whether boundaries are placed in the photo itself also where the frame is large.
+    work_pixels : int
+        Larger frames are worked on at about this size.
+    cancel : CancelToken, optional
+
+    Returns
+    -------
+    Grown or None
+        None without a stroke inside the photo. Strokes keep their class also where `fixed` is set.
+
+    Raises
+    ------
+    Cancelled
+    """
+    import cv2
+
+    box = marks.box
+    frame = Rect(0, 0, 0, 0) if box is None else around(box, marks.shape, reach)
+    if frame.is_empty:
+        return None
+    classes = sorted(marks.classes)
+    codes = {Marks.STAYS: 1, **{class_id: code for code, class_id in enumerate(classes, 2)}}
+    part = image[frame.slices]
+    strokes = marks.drawn(frame, codes)
+    markers = strokes if fixed is None else np.where((strokes == 0) & fixed[frame.slices], np.uint8(1), strokes)
+    _mark_frame(markers, frame, marks.shape, only_class=len(classes) < 2)
+    scale = min(1.0, math.sqrt(work_pixels / (frame.height * frame.width)))
+    if scale < 1:
+        size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+        small = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+        grown = flood(_flattened(small), _reduced(markers, size, len(classes) + 1))
+        _poll(cancel)
+        if exact:
+            grown = without_borders(grown)
+        grown = np.asarray(cv2.resize(grown, (frame.width, frame.height), interpolation=cv2.INTER_NEAREST), np.uint8)
+        np.copyto(grown, markers, where=markers > 0)
+        if exact:
+            grown = flood(np.asarray(cv2.GaussianBlur(part, (3, 3), 0), np.uint8), grown)
+    else:
+        grown = flood(_flattened(part), markers)
+    _poll(cancel)
+    classes_of = np.zeros(256, np.uint8)
+    classes_of[2 : len(classes) + 2] = classes
+    return Grown(frame.top, frame.left, classes_of[grown], grown > 1)
+
+
+def _mark_frame(markers: Labels, frame: Rect, shape: tuple[int, int], *, only_class: bool) -> None:
+    """Mark the sides of the frame, of the sides of the photo only if nothing else would hold against the strokes."""
+    sides = {
+        "top": (frame.top > 0, markers[0]),
+        "bottom": (frame.bottom < shape[0], markers[-1]),
+        "left": (frame.left > 0, markers[:, 0]),
+        "right": (frame.right < shape[1], markers[:, -1]),
+    }
+    alone = only_class and not any(inside for inside, _ in sides.values()) and not (markers == 1).any()
+    for inside, pixels in sides.values():
+        if inside or alone:
+            pixels[pixels == 0] = 1
+
+
+def _flattened(image: Labels) -> Labels:
+    """An image without texture, its edges where they were."""
+    import cv2
+
+    return np.asarray(cv2.medianBlur(np.ascontiguousarray(image), _MEDIAN), np.uint8)
+
+
+def _reduced(markers: Labels, size: tuple[int, int], last: int) -> Labels:
+    """Markers 1 to `last` at a smaller (width, height); thin strokes survive."""
+    import cv2
+
+    reduced = np.zeros(size[::-1], np.uint8)
+    for code in range(1, last + 1):
+        share = cv2.resize((markers == code).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        reduced[share > 0] = code
+    return reduced
+
+
+def _poll(cancel: CancelToken | None) -> None:
+    if cancel is not None:
+        cancel.raise_if_cancelled()
