@@ -52,10 +52,14 @@ class Contents(NamedTuple):
         By name, without wrapper and prefixes; in the file's order, on the CPU, in the file's own types.
     classes : LabelSet or None
         The classes, where the file names them.
+    mapped : bool
+        Whether the tensors are the file itself, mapped into memory: only what is looked at is read. What is kept has to
+        be copied, for the file may be replaced or lie on a stick that is pulled out.
     """
 
     tensors: dict[str, Tensor]
     classes: LabelSet | None = None
+    mapped: bool = False
 
 
 def read_contents(path: Path) -> Contents:
@@ -81,7 +85,7 @@ def read_contents(path: Path) -> Contents:
         if head.startswith(keras_file.MAGIC):
             return Contents(keras_file.read_keras(path))
         if looks_like_safetensors(head):
-            return Contents(_strip(read_safetensors(path)))
+            return Contents(_strip(read_safetensors(path)), mapped=True)
         if looks_like_caffe(head):
             return Contents(read_caffe(path))
     except OSError as error:
@@ -135,7 +139,8 @@ def _read_zip(path: Path, file: IO[bytes]) -> Contents:
             )
         # torch stores without compressing, so more than the file itself cannot be in it.
         _refuse_bomb(path, unpacked, size + _SLACK)
-        return _read_torch(path)
+        # Mapped, a compressed tensor would be taken for numbers.
+        return _read_torch(path, mapped=all(member.compress_type == zipfile.ZIP_STORED for member in members))
     if names and all(name.endswith(".npy") for name in names):
         _refuse_bomb(path, unpacked, max(_MAX_EXPANSION * size, _SMALL_ARCHIVE))
         return Contents(_read_npz(path))
@@ -192,15 +197,15 @@ def _refuse_lying_header(path: Path, stream: IO[bytes], member: zipfile.ZipInfo)
         raise ValueError("header and size disagree")
 
 
-def _read_torch(path: Path) -> Contents:
+def _read_torch(path: Path, *, mapped: bool = False) -> Contents:
     try:
         with _safe_globals_lock, torch.serialization.safe_globals(_harmless_globals()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except OSError as error:
         raise unreadable(path, error) from error
     except Exception as error:
         raise _refusal(path, error) from error
-    return _unwrap(path, content)
+    return _unwrap(path, content)._replace(mapped=mapped)
 
 
 def _refusal(path: Path, error: Exception) -> CheckpointError:

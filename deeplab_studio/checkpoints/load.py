@@ -37,10 +37,10 @@ def load(
     if path.exists() and not path.is_file():  # reading a device or a pipe may never end
         raise CheckpointError("this is not a file", path=path, hint="Choose a checkpoint file.")
     try:
-        tensors, classes = read_contents(path)
+        tensors, classes, mapped = read_contents(path)
         dialect = _recognise(tensors)
         blueprint = dialect.plan(tensors, output_stride)
-        network = _build(blueprint, tensors)
+        network = _build(blueprint, tensors, copy=mapped)
     except CheckpointError as error:
         raise CheckpointError(error.reason, path=path, hint=error.hint) from error
     if classes is None or len(classes) != len(blueprint.classes):
@@ -84,7 +84,7 @@ def _recognise(tensors: Mapping[str, Tensor]) -> Dialect:
     )
 
 
-def _build(blueprint: Blueprint, tensors: Mapping[str, Tensor]) -> DeepLab:
+def _build(blueprint: Blueprint, tensors: Mapping[str, Tensor], *, copy: bool) -> DeepLab:
     # On the meta device nothing is allocated or drawn at random: a tensor is the file's, or the network is not built.
     with torch.device("meta"):
         network = DeepLab(blueprint.profile)
@@ -103,12 +103,14 @@ def _build(blueprint: Blueprint, tensors: Mapping[str, Tensor]) -> DeepLab:
             f"it has {len(foreign)} tensors that {blueprint.title} does not have: {_some(foreign)}",
             hint="It is a variant this program does not know.",
         )
-    state = {
-        name: _checked(tensors[wanted[name]], wanted[name], slot.shape)
-        for name, slot in network.state_dict().items()
-        if not name.endswith(_COUNTER)
-    }
-    _refuse_what_is_no_number({wanted[name]: tensor for name, tensor in state.items()})
+    state, ranges = {}, {}
+    for name, slot in network.state_dict().items():
+        if not name.endswith(_COUNTER):
+            key = wanted[name]
+            state[name] = tensor = _checked(tensors[key], key, slot.shape, copy=copy)
+            if tensor.numel():
+                ranges[key] = torch.aminmax(tensor)  # now, while a copy is still in the processor's cache
+    _refuse_what_is_no_number(ranges)
     _fill(network, state)
     return network.eval()
 
@@ -127,8 +129,8 @@ def _file_key(blueprint: Blueprint, name: str) -> str:
     return f"{blueprint.names[module]}{blueprint.separator}{tensor}"
 
 
-def _checked(tensor: Tensor, key: str, shape: torch.Size) -> Tensor:
-    """The tensor in float32 if it is what the network needs."""
+def _checked(tensor: Tensor, key: str, shape: torch.Size, *, copy: bool) -> Tensor:
+    """The tensor in float32 if it is what the network needs; a copy of it, or itself where that will do."""
     if tensor.shape != shape:
         raise CheckpointError(
             f"tensor {key!r} is {_size(tensor.shape)}, the network needs {_size(shape)}",
@@ -138,18 +140,17 @@ def _checked(tensor: Tensor, key: str, shape: torch.Size) -> Tensor:
         raise CheckpointError(
             f"tensor {key!r} does not hold floating-point numbers", hint="Use the file from before its quantisation."
         )
-    return tensor.detach().to(torch.float32).contiguous()
+    return tensor.detach().to(torch.float32, copy=copy).contiguous()
 
 
-def _refuse_what_is_no_number(tensors: Mapping[str, Tensor]) -> None:
+def _refuse_what_is_no_number(ranges: Mapping[str, tuple[Tensor, Tensor]]) -> None:
     """Name the first tensor with NaN, infinite values or negative variances.
 
-    The smallest and largest value tell, and NaN is both: one pass over all weights, which allocates nothing.
+    The smallest and largest value of each tell, and NaN is both.
     """
-    ranges = [torch.aminmax(tensor) for tensor in tensors.values() if tensor.numel()]
-    lowest, highest = (torch.stack(ends) for ends in zip(*ranges, strict=True))
+    lowest, highest = (torch.stack(ends) for ends in zip(*ranges.values(), strict=True))
     broken = ~(torch.isfinite(lowest) & torch.isfinite(highest))
-    keys = [key for key, tensor in tensors.items() if tensor.numel()]
+    keys = list(ranges)
     if broken.any():
         key = keys[int(broken.nonzero()[0])]
         raise CheckpointError(f"tensor {key!r} holds NaN or infinite values", hint=GET_AGAIN)

@@ -202,6 +202,8 @@ def looks_like_safetensors(head: bytes) -> bool:
 def read_safetensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a safetensors file; those of this format with their header under `HEADER_KEY`.
 
+    They are the file itself, mapped into memory.
+
     Raises
     ------
     CheckpointError
@@ -210,8 +212,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         with _opened(path) as content:
             text = (content.metadata() or {}).get(METADATA_KEY)
-            # Copied: the file is mapped into memory, and may be replaced or lie on a stick that is pulled out.
-            tensors = {name: content.get_tensor(name).clone() for name in content.keys()}  # noqa: SIM118  no mapping
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118  no mapping
     except OSError as error:
         raise _unreadable(path, error) from error
     if text is not None:

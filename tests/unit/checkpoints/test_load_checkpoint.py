@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from deeplab_studio.checkpoints import CheckpointError, load_checkpoint
 from deeplab_studio.core.labels import VOC_LABELS
@@ -134,6 +136,34 @@ def test_a_model_is_identified_by_name_and_hash(tmp_path: Path) -> None:
     assert (model.sha256, model.model_id) == (sha256, f"mine-{sha256[:8]}")
     named = path.rename(tmp_path / f"mine-{sha256[:8]}.npz")
     assert load_checkpoint(named).model_id == f"mine-{sha256[:8]}"
+
+
+@pytest.mark.parametrize("compressed", [(), ("data.pkl", "data/0")], ids=["stored", "deflated"])
+def test_an_archive_somebody_packed_anew_gives_the_same_scores(
+    state: OrderedDict[str, torch.Tensor], reference: np.ndarray, tmp_path: Path, compressed: tuple[str, ...]
+) -> None:
+    torch.save(state, tmp_path / "as-saved.pth")
+    path = tmp_path / "packed.pth"
+    with zipfile.ZipFile(tmp_path / "as-saved.pth") as old, zipfile.ZipFile(path, "w") as new:
+        for member in old.infolist():
+            kind = zipfile.ZIP_DEFLATED if member.filename.endswith(compressed) else zipfile.ZIP_STORED
+            new.writestr(member.filename, old.read(member), kind)
+    np.testing.assert_array_equal(logits_of(path), reference)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_model_outlives_what_happens_to_its_file(
+    state: OrderedDict[str, torch.Tensor], tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"model{suffix}"
+    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
+    model = load_checkpoint(path)
+    assert len(model.sha256) == 64
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+    now = model.network.state_dict()
+    assert torch.equal(now["backbone.stem.conv.weight"], state["backbone.0.0.weight"])
+    assert all(tensor.any() for name, tensor in now.items() if name.endswith("conv.weight"))
 
 
 def test_output_stride_is_a_choice_where_the_weights_leave_it_open(tmp_path: Path) -> None:
