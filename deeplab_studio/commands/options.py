@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from deeplab_studio.checkpoints.library import ModelLibrary
+    from deeplab_studio.crf.backends import Engine
     from deeplab_studio.crf.params import CrfParams
     from deeplab_studio.engine import Predictor
 
@@ -43,12 +44,19 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def add_crf(parser: argparse.ArgumentParser) -> None:
-    """Add ``--crf``."""
+    """Add ``--crf`` and ``--crf-engine``."""
     parser.add_argument(
         "--crf",
         default="none",
         metavar="none|PRESET|k=v,...",
         help="sharpen with the dense CRF: a preset or parameters such as w1=4,sa=67,sb=3,w2=3,sg=1,it=10 (none)",
+    )
+    parser.add_argument(
+        "--crf-engine",
+        choices=("auto", "kernel", "torch", "reference"),
+        default="auto",
+        help="what computes the CRF: the compiled kernel, torch on --device, or pydensecrf (reference), which is slow; "
+        "all give the same (the kernel, or torch where it is missing)",
     )
 
 
@@ -58,21 +66,29 @@ def _device(text: str) -> str:
     return text
 
 
-def crf_params(text: str, parser: argparse.ArgumentParser) -> CrfParams | None:
-    """What ``--crf`` asks for; ends the program with the usage if it makes no sense."""
+def crf_params(text: str, parser: argparse.ArgumentParser, engine: Engine = "auto") -> CrfParams | None:
+    """What ``--crf`` asks for; ends the program with the usage if it makes no sense.
+
+    Raises
+    ------
+    StudioError
+        If it asks for the CRF and the engine is not there.
+    """
     if text == "none":
         return None
+    from deeplab_studio.crf.backends import require_engine
     from deeplab_studio.crf.params import parse_params
     from deeplab_studio.crf.presets import PRESETS, find_preset
 
-    if preset := find_preset(text):
-        return preset.params
-    if "=" not in text:
+    preset = find_preset(text)
+    if preset is None and "=" not in text:
         parser.error(f"--crf {text}: no such preset; there are none, {', '.join(preset.id for preset in PRESETS)}")
     try:
-        return parse_params(text)
+        params = preset.params if preset is not None else parse_params(text)
     except ValueError as error:
         parser.error(f"--crf: {error}")
+    require_engine(engine)
+    return params
 
 
 def open_predictor(options: argparse.Namespace, on_notice: Callable[[str], None]) -> Predictor:

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     """Run the command; its exit code."""
-    params = crf_params(options.crf, parser)
+    params = crf_params(options.crf, parser, options.crf_engine)
     from deeplab_studio.core.images import load_image
     from deeplab_studio.engine import segment_image
 
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     predictor = open_predictor(options, report.notice)
 
     def segment(path: Path) -> ClassMap:
-        return segment_image(predictor, load_image(path).pixels, params)
+        return segment_image(predictor, load_image(path).pixels, params, crf_engine=options.crf_engine)
 
     writer = _VocWriter if options.format == "voc" else _FileWriter
     job = writer(options.out, options.format, predictor.classes, report, segment, resume=options.resume)

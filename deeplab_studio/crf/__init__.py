@@ -1,6 +1,6 @@
 """The fully connected CRF of Krähenbühl and Koltun (NIPS 2011). No Qt."""
 
-from deeplab_studio.crf.backends import Backend, Engine, crf_backend, reference_available
+from deeplab_studio.crf.backends import Backend, Engine, crf_backend, reference_available, require_engine
 from deeplab_studio.crf.dense import DenseCRF
 from deeplab_studio.crf.params import CrfParams, parse_params
 from deeplab_studio.crf.presets import PRESETS, Preset, find_preset
@@ -16,4 +16,5 @@ __all__ = [
     "find_preset",
     "parse_params",
     "reference_available",
+    "require_engine",
 ]

@@ -6,6 +6,8 @@ import importlib.util
 import sys
 from typing import Literal
 
+from deeplab_studio.core.errors import StudioError
+
 Backend = Literal["kernel", "torch", "reference"]
 """The compiled kernel, torch operations, or pydensecrf."""
 
@@ -26,3 +28,26 @@ def reference_available() -> bool:
     A program that was packed into one bundle has no Python to start the child process with, and no pydensecrf either.
     """
     return not getattr(sys, "frozen", False) and importlib.util.find_spec("pydensecrf") is not None
+
+
+def require_engine(engine: Engine) -> Backend:
+    """What computes where this engine is wished for.
+
+    Raises
+    ------
+    StudioError
+        If it is not there, with what to do about it.
+    """
+    if engine == "auto":
+        return crf_backend()
+    if engine == "kernel" and crf_backend() != "kernel":
+        raise StudioError(
+            "the compiled CRF kernel is missing",
+            hint="Install a C++ compiler and install the program again, or use the torch engine.",
+        )
+    if engine == "reference" and not reference_available():
+        raise StudioError(
+            "pydensecrf is not installed",
+            hint="Install it with pip install 'deeplab-studio[reference]', or choose another CRF engine.",
+        )
+    return engine

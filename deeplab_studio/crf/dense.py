@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplab_studio.core.cancel import CancelToken
-from deeplab_studio.crf.backends import Backend, Engine, crf_backend
+from deeplab_studio.crf.backends import Backend, Engine, require_engine
 from deeplab_studio.crf.evidence import Evidence, gather_evidence
 from deeplab_studio.crf.params import CrfParams
 
@@ -82,7 +82,7 @@ class DenseCRF:
         if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}, it must be at least 1")
         self.height, self.width = pixels.shape[:2]
-        self.engine: Backend = crf_backend() if engine == "auto" else engine
+        self.engine: Backend = require_engine(engine)
         self._lock = threading.Lock()
         contiguous = np.ascontiguousarray(pixels)
         if not contiguous.flags.writeable:

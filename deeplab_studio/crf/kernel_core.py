@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplab_studio.core.cancel import Cancelled, CancelToken
-from deeplab_studio.core.errors import StudioError
 from deeplab_studio.crf.evidence import CLIP
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def default_threads() -> int:
 
 
 class KernelCore:
-    """Mean field for one picture in the compiled kernel, which keeps the lattices until their sigmas change.
+    """Mean field for one picture in the compiled kernel, which must be there; it keeps lattices until sigmas change.
 
     Parameters
     ----------
@@ -90,21 +89,12 @@ class KernelCore:
         RGB, C-contiguous.
     threads : int, optional
         At least 1.
-
-    Raises
-    ------
-    StudioError
-        If the kernel is not there.
     """
 
     def __init__(self, image: npt.NDArray[np.uint8], threads: int | None = None) -> None:
         self._handle: int | None = None
         library = kernel_library()
-        if library is None:
-            raise StudioError(
-                "the compiled CRF kernel is missing",
-                hint="Install a C++ compiler and install the program again, or use the torch engine.",
-            )
+        assert library is not None
         self._library = library
         self._image = image  # the kernel reads the pixels whenever it builds a lattice
         height, width = image.shape[:2]

@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from deeplab_studio.core.cancel import Cancelled, CancelToken
 from deeplab_studio.core.errors import StudioError
-from deeplab_studio.crf.backends import reference_available
 from deeplab_studio.crf.reference_child import Message, receive, send
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ OnIteration = Callable[[int, "npt.NDArray[np.float32]"], None]
 
 
 class ReferenceCore:
-    """Mean field for one picture in pydensecrf, called as its users call it: every run builds both lattices.
+    """Mean field for one picture in pydensecrf, which must be there; every run builds both lattices.
 
     The child process starts with the first run and ends with this object, with the program, or when a run is cancelled;
     the next run starts another one.
@@ -43,19 +42,9 @@ class ReferenceCore:
     ----------
     image : (H, W, 3) uint8 ndarray
         RGB, C-contiguous.
-
-    Raises
-    ------
-    StudioError
-        If pydensecrf is not installed.
     """
 
     def __init__(self, image: npt.NDArray[np.uint8]) -> None:
-        if not reference_available():
-            raise StudioError(
-                "pydensecrf is not installed",
-                hint="Install it with pip install 'deeplab-studio[reference]', or choose another CRF engine.",
-            )
         self._image = image
         self._child: _Child | None = None
 

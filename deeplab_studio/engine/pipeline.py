@@ -12,6 +12,7 @@ from deeplab_studio.core.cancel import CancelToken
 from deeplab_studio.crf.params import CrfParams
 
 if TYPE_CHECKING:
+    from deeplab_studio.crf.backends import Engine
     from deeplab_studio.engine.predictor import Predictor
 
 
@@ -20,6 +21,7 @@ def segment_image(
     image: npt.NDArray[np.uint8],
     params: CrfParams | None = None,
     *,
+    crf_engine: Engine = "auto",
     cancel: CancelToken | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> npt.NDArray[np.uint8]:
@@ -32,6 +34,8 @@ def segment_image(
         RGB, upright.
     params : CrfParams, optional
         Sharpen the scores with the CRF; without, the class of highest score is taken.
+    crf_engine : {"auto", "kernel", "torch", "reference"}
+        What computes the CRF, see `DenseCRF`; torch on the predictor's device.
     cancel : CancelToken, optional
     progress : callable, optional
         Called with the fraction of the prediction done, 0..1.
@@ -44,7 +48,7 @@ def segment_image(
     Raises
     ------
     StudioError
-        If the prediction is impossible, see `Predictor.predict`.
+        If the prediction is impossible, see `Predictor.predict`, or the engine, see `DenseCRF`.
     Cancelled
         If `cancel` was set.
     """
@@ -53,4 +57,4 @@ def segment_image(
         return scores.class_map()
     from deeplab_studio.engine.refiner import Refiner
 
-    return Refiner(image, scores).refine(params, cancel=cancel)
+    return Refiner(image, scores, engine=crf_engine, device=predictor.device).refine(params, cancel=cancel)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deeplab_studio.core.cancel import CancelToken
+from deeplab_studio.crf.backends import Engine, require_engine
 from deeplab_studio.crf.params import CrfParams
 
 if TYPE_CHECKING:
@@ -69,6 +70,15 @@ class Refiner:
         How slow the machine proved with another photo: its `level`.
     exact_bytes : int
         Memory the result may take, about; above it the CRF runs at a reduced size and its marginals are enlarged.
+    engine : {"auto", "kernel", "torch", "reference"}
+        See `DenseCRF`.
+    device : str
+        Torch device of the torch engine.
+
+    Raises
+    ------
+    StudioError
+        If the engine is not there.
 
     Attributes
     ----------
@@ -76,6 +86,8 @@ class Refiner:
         By how many halvings previews are smaller than they should be; found out while they are made.
     scale : float
         Width the CRF works at, divided by the photo's: 1 unless the photo is too large for the memory.
+    engine : {"kernel", "torch", "reference"}
+        What computes.
     """
 
     def __init__(
@@ -86,10 +98,14 @@ class Refiner:
         preview_work: int = PREVIEW_WORK,
         level: int = 0,
         exact_bytes: int = EXACT_BYTES,
+        engine: Engine = "auto",
+        device: str = "cpu",
     ) -> None:
         self.scores = scores
+        self.engine = require_engine(engine)
         self.level = level
         self._image = image
+        self._device = device
         height, width = image.shape[:2]
         self._classes = scores.active_classes(ACTIVE_PROBABILITY)
         wanted_bytes = height * width * (_BYTES_PER_PIXEL + _BYTES_PER_SCORE * len(self._classes))
@@ -260,7 +276,7 @@ class Refiner:
         image = self._image
         if image.shape[:2] != size:
             image = np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
-        return DenseCRF(image)
+        return DenseCRF(image, self.engine, device=self._device)
 
 
 class _Stage:
