@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from deeplab_studio.app.models import ModelChoices
     from deeplab_studio.app.panels.inspector import InspectorPanel
     from deeplab_studio.app.session import Session
+    from deeplab_studio.checkpoints.starters import StarterCard
     from deeplab_studio.engine.anatomy import Anatomy
 
 
@@ -89,16 +90,18 @@ class ModelInspector(QObject):
         panel.show_model(model.title, model.version, str(model.path), model.classes)
         photo = document.image.pixels.shape[:2] if document is not None else None
         profile, preprocessing, sha256 = model.profile, model.preprocessing, model.sha256
-        library = self._models.library
+        path, library = model.path, self._models.library
 
-        def work(_job: Job) -> tuple[Anatomy, str, bool]:
+        def work(_job: Job) -> tuple[Anatomy, str, bool, StarterCard | None]:
             from deeplab_studio.engine.anatomy import TYPICAL_PHOTO, backbone_title, examine
 
             try:
                 anatomy = examine(profile, preprocessing, *(photo or TYPICAL_PHOTO))
             except ValueError as error:
                 raise StudioError(str(error), hint="Open a larger photo.") from error
-            return anatomy, backbone_title(profile.backbone.name), library.class_names(sha256) is not None
+            known = library.find(str(path.absolute()))
+            starter = known.starter if known is not None else None
+            return anatomy, backbone_title(profile.backbone.name), library.class_names(sha256) is not None, starter
 
         def failed(error: StudioError) -> None:
             panel.show_message(str(error))

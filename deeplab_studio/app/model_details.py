@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from deeplab_studio.app import starters
 from deeplab_studio.app.icons import Tone, icon
 from deeplab_studio.app.model_table import Row, caution_text, result_text, size_text
 from deeplab_studio.app.panels.controls import GAP
@@ -29,6 +30,8 @@ class ModelDetails(QFrame):
     -------
     downloadClicked, pauseClicked, cancelClicked, useClicked, acceptClicked, ownFileClicked, removeClicked :
         The button of that name was pressed, for the model shown.
+    fullClicked :
+        The person wants to see the full models of a starter's version.
     linkClicked : str
         The address of the publisher's page was clicked.
     """
@@ -40,6 +43,7 @@ class ModelDetails(QFrame):
     acceptClicked = Signal()
     ownFileClicked = Signal()
     removeClicked = Signal()
+    fullClicked = Signal()
     linkClicked = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -76,7 +80,7 @@ class ModelDetails(QFrame):
         self.hash.setFont(fixed)
         self._published = _Form(
             (self.tr("Trained on"), self.trained_on),
-            (self.tr("Published mIoU"), self.results),
+            (self.tr("mIoU"), self.results),
             (self.tr("Licence"), self.licence),
             (self.tr("Source"), self.source),
         )
@@ -98,6 +102,8 @@ class ModelDetails(QFrame):
         self.accept_button.setToolTip(self.tr("From now on this content is what is expected under this name"))
         self.own_button = QPushButton(self.tr("Use a file I &already have…"))
         self.own_button.setToolTip(self.tr("Compare a file on this computer with the published one, and use it"))
+        self.full_button = QPushButton()
+        self.full_button.setToolTip(self.tr("Larger models of the same version, to download: they know all classes"))
         self.remove_button = QPushButton(self.tr("&Remove…"))
         row = QHBoxLayout()
         row.setSpacing(GAP)
@@ -108,6 +114,7 @@ class ModelDetails(QFrame):
             (self.use_button, self.useClicked),
             (self.accept_button, self.acceptClicked),
             (self.own_button, self.ownFileClicked),
+            (self.full_button, self.fullClicked),
             (None, None),
             (self.remove_button, self.removeClicked),
         ):
@@ -126,7 +133,10 @@ class ModelDetails(QFrame):
             return
         self._title.setText(row.title)
         self._show_facts(row)
-        self._note.say("warning", "warning", " ".join(filter(None, _notes(row))))
+        if row.starter is not None and row.card is None:
+            self._note.say("info", "accent", starters.about_text(row.starter))
+        else:
+            self._note.say("warning", "warning", " ".join(filter(None, _notes(row))))
         self._problem.say("error", "danger", self._problem_text(row))
         self.show_progress(row)
         self._show_buttons(row)
@@ -168,11 +178,15 @@ class ModelDetails(QFrame):
         return text
 
     def _show_facts(self, row: Row) -> None:
-        card, model = row.card, row.model
-        self._published.setVisible(card is not None)
+        card, model, starter = row.card, row.model, row.starter
+        self._published.setVisible(card is not None or starter is not None)
         self.trained_on.show_text(card.trained_on if card is not None else "")
         self.results.show_text("\n".join(map(result_text, card.results)) if card is not None else "")
         self.licence.show_text((card.licence or self.tr("None stated; ask the publisher")) if card is not None else "")
+        if starter is not None and card is None:
+            self.trained_on.show_text(starter.data)
+            self.results.show_text(starters.result_text(starter))
+            self.licence.show_text(starter.licence)
         self.source.show_text(f'<a href="{card.source}">{card.source}</a>' if card is not None else "")
         self.file.show_text(card.file if card is not None else model.path.name if model is not None else "")
         if model is not None and model.sha256:
@@ -189,6 +203,8 @@ class ModelDetails(QFrame):
         if row.model is not None and row.model.state == "missing":
             return self.tr("The file is not there any more.")
         if row.model is not None and row.model.state == "changed":
+            if row.starter is not None:
+                return self.tr("The content of this file is not what came with the program. Install the program again.")
             return self.tr("The content of this file is not what is known under its name.")
         return ""
 
@@ -207,7 +223,11 @@ class ModelDetails(QFrame):
         self.cancel_button.setVisible(bool(row.transfer))
         self.use_button.setVisible(row.usable and not active)
         self.own_button.setVisible(wanted and not active)
-        self.accept_button.setVisible(row.model is not None and row.model.state == "changed" and not active)
+        changed = row.model is not None and row.model.state == "changed"
+        self.accept_button.setVisible(changed and row.starter is None and not active)
+        self.full_button.setVisible(row.starter is not None)
+        if row.starter is not None:
+            self.full_button.setText(self.tr("&Full {0} models").format(row.starter.version))
         removable = row.model is not None and row.model.origin != "shipped" and not active
         self.remove_button.setVisible(removable)
         self.use_button.setDefault(row.usable)

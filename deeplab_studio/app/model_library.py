@@ -28,7 +28,7 @@ from deeplab_studio.app.jobs import Job, Lane
 from deeplab_studio.app.model_details import ModelDetails
 from deeplab_studio.app.model_table import FILTER_ROLE, MODEL, SORT_ROLE, CardDelegate, ModelTable, Row, size_text
 from deeplab_studio.app.panels.controls import GAP, icon_button
-from deeplab_studio.checkpoints.catalogue import SUPPORTED_DIALECTS, ModelCard, cards
+from deeplab_studio.checkpoints.catalogue import SUPPORTED_DIALECTS, VOC, ModelCard, cards
 from deeplab_studio.checkpoints.download import Patience, download
 from deeplab_studio.checkpoints.library import MODEL_SUFFIXES, InstalledModel, ModelLibrary
 from deeplab_studio.checkpoints.partial import PartialFile, discard
@@ -157,6 +157,7 @@ class ModelLibraryDialog(QDialog):
         details.acceptClicked.connect(self._accept_change)
         details.ownFileClicked.connect(lambda: self._choose_file(self._current()))
         details.removeClicked.connect(self._ask_remove)
+        details.fullClicked.connect(self._show_full)
         details.linkClicked.connect(lambda link: QDesktopServices.openUrl(QUrl(link)))
         return details
 
@@ -211,12 +212,14 @@ class ModelLibraryDialog(QDialog):
                 row.transfer, row.progress = "paused", received
             rows.append(row)
         shown = {row.model.path for row in rows if row.model is not None}
+        starters: list[Row] = []
+        others: list[Row] = []
         for model in models:
             if model.path not in shown:
                 row = before.get(str(model.path)) or Row()
                 row.card, row.model = None, model
-                rows.append(row)
-        self._table.set_rows(rows)
+                (others if model.starter is None else starters).append(row)
+        self._table.set_rows([*starters, *rows, *others])
         self._select(current.key if current is not None else None)
         text = self.tr("{0} in {1}").format(size_text(self._library.disk_use()), self._library.folder)
         self.disk_use.setText(text)
@@ -248,6 +251,19 @@ class ModelLibraryDialog(QDialog):
 
     def _show_current(self, *_: QModelIndex) -> None:
         self.details.show_row(self._current())
+
+    def _show_full(self) -> None:
+        """Go from a starter model to the first full model of its version and its classes."""
+        row = self._current()
+        starter = row.starter if row is not None else None
+        if starter is None:
+            return
+        cards = [card for card in self._offered if card.version == starter.version]
+        cards.sort(key=lambda card: card.class_set != VOC)
+        if cards:
+            self.filter.clear()
+            self._select(cards[0].id)
+            self.view.scrollTo(self.view.currentIndex())
 
     def _row(self, key: str) -> Row | None:
         return next((row for row in self._table.rows if row.key == key), None)

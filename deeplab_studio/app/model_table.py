@@ -23,10 +23,13 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from deeplab_studio.app.icons import Tone, icon
 from deeplab_studio.app.panels.controls import GAP, small_font
+from deeplab_studio.app.starters import about_text
+from deeplab_studio.app.starters import result_text as starter_result_text
 from deeplab_studio.app.theme import mix
 from deeplab_studio.checkpoints.catalogue import VOC_VAL, ModelCard, PublishedResult
 from deeplab_studio.checkpoints.library import InstalledModel
 from deeplab_studio.checkpoints.progress import Progress
+from deeplab_studio.checkpoints.starters import StarterCard
 from deeplab_studio.core.errors import StudioError
 
 Index = QModelIndex | QPersistentModelIndex
@@ -36,6 +39,7 @@ VERSION, MODEL, CLASSES, SIZE, ON_VOC, ELSEWHERE, LICENCE, STATE = range(8)
 SORT_ROLE = Qt.ItemDataRole.UserRole
 SECOND_LINE_ROLE = Qt.ItemDataRole.UserRole + 1
 FILTER_ROLE = Qt.ItemDataRole.UserRole + 2
+BADGE_ROLE = Qt.ItemDataRole.UserRole + 3
 _INDENT = 4
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
@@ -67,14 +71,20 @@ class Row:
     @property
     def title(self) -> str:
         """What to call it."""
-        if self.card is not None:
-            return self.card.title
+        card = self.card or self.starter
+        if card is not None:
+            return card.title
         return self.model.path.name if self.model is not None else ""
+
+    @property
+    def starter(self) -> StarterCard | None:
+        """What is known of it, if it is a starter model."""
+        return self.model.starter if self.model is not None else None
 
     @property
     def usable(self) -> bool:
         """Whether there is a file to load."""
-        return self.model is not None and self.model.state in ("ready", "unchecked")
+        return self.model is not None and self.model.usable
 
     @property
     def key(self) -> str:
@@ -163,6 +173,8 @@ class ModelTable(QAbstractTableModel):
             return self._sort_key(row, column)
         if role == SECOND_LINE_ROLE and column == MODEL:
             return self._second_line(row)
+        if role == BADGE_ROLE and column == MODEL:
+            return self.tr("starter") if row.starter is not None else None
         if role == FILTER_ROLE:
             return " ".join([self._second_line(row), *(self._text(row, other) for other in range(STATE + 1))])
         if role == Qt.ItemDataRole.TextAlignmentRole and column in (SIZE, ON_VOC):
@@ -204,6 +216,8 @@ class ModelTable(QAbstractTableModel):
             return self.state_text(row)
         if column == SIZE:
             return self.row_size_text(row)
+        if row.starter is not None:
+            return self._starter_text(row.starter, column)
         if card is None:
             return ""
         if column == VERSION:
@@ -219,6 +233,19 @@ class ModelTable(QAbstractTableModel):
             f"{miou_text(result)} · {result.measured_on}" for result in card.results if result.measured_on != VOC_VAL
         )
 
+    def _starter_text(self, card: StarterCard, column: int) -> str:
+        if column == VERSION:
+            return card.version
+        if column == CLASSES:
+            classes = len(card.known) + len(card.hardly_known)
+            return self.tr("{0}, knows {1}").format(classes, len(card.known))
+        if column == LICENCE:
+            return card.licence
+        if column == ON_VOC:
+            return "–"
+        figure = QLocale().toString(100 * card.result.miou_known, "f", 1)
+        return self.tr("{0} · of what it knows, {1}").format(figure, card.result.measured_on)
+
     def row_size_text(self, row: Row) -> str:
         """Size of the file, or what is known of it."""
         if row.model is not None and row.model.size:
@@ -231,11 +258,15 @@ class ModelTable(QAbstractTableModel):
     def _second_line(self, row: Row) -> str:
         if row.card is not None:
             return f"{row.card.backbone} · {row.card.publisher}"
+        if row.starter is not None:
+            return self.tr("knows {0}").format(", ".join(row.starter.known))
         return str(row.model.path.parent) if row.model is not None else ""
 
     def _sort_key(self, row: Row, column: int) -> Any:
         if column == SIZE:
             return row.model.size if row.model is not None else (row.card.size or 0) if row.card is not None else 0
+        if column == ELSEWHERE and row.starter is not None:
+            return 100 * row.starter.result.miou_known
         if column in (ON_VOC, ELSEWHERE):
             every = row.card.results if row.card is not None else ()
             results = [result for result in every if (result.measured_on == VOC_VAL) == (column == ON_VOC)]
@@ -261,6 +292,9 @@ class ModelTable(QAbstractTableModel):
     def _tip(self, row: Row, column: int) -> str | None:
         if column == STATE and row.error is not None:
             return str(row.error)
+        if row.starter is not None and row.card is None:
+            about = column in (MODEL, CLASSES)
+            return about_text(row.starter) if about else starter_result_text(row.starter)
         if row.card is None:
             return str(row.model.path) if row.model is not None else None
         if column in (ON_VOC, ELSEWHERE):
@@ -313,24 +347,38 @@ class CardDelegate(QStyledItemDelegate):
         painter.save()
         text = index.data(Qt.ItemDataRole.DisplayRole)
         if index.column() == VERSION:
-            self._badge(painter, option, text, selected)
+            self._badge(painter, option, text, selected, option.rect.left() + _INDENT)
         else:
             self._two_lines(painter, option, text, index.data(SECOND_LINE_ROLE), selected)
+            if badge := index.data(BADGE_ROLE):
+                after = option.rect.left() + _INDENT + option.fontMetrics.horizontalAdvance(text) + GAP
+                top = QRect(option.rect.adjusted(0, GAP // 2, 0, 0))
+                top.setHeight(option.fontMetrics.height())
+                self._badge(painter, option, badge, selected, after, top)
         painter.restore()
 
     @staticmethod
-    def _badge(painter: QPainter, option: QStyleOptionViewItem, text: str, selected: bool) -> None:
+    def _badge(
+        painter: QPainter,
+        option: QStyleOptionViewItem,
+        text: str,
+        selected: bool,
+        left: float,
+        line: QRect | None = None,
+    ) -> None:
+        """Draw a word in a pill that begins at `left`, in the middle of the cell or of a line of it."""
         if not text:
             return
         palette = option.palette
-        font = QFont(option.font)
+        font = QFont(option.font) if line is None else small_font(option.widget)
         font.setWeight(QFont.Weight.DemiBold)
         metrics = QFontMetrics(font)
         width = max(metrics.horizontalAdvance(text) + 2 * GAP, 5 * GAP)
-        box = QRectF(option.rect.left() + _INDENT, 0, width, metrics.height() + 4)
-        box.moveTop(option.rect.center().y() - box.height() / 2 + 0.5)
+        box = QRectF(left, 0, width, metrics.height() + (4 if line is None else 0))
+        box.moveTop((line or option.rect).center().y() - box.height() / 2 + 0.5)
         ink = palette.color(QPalette.ColorRole.HighlightedText if selected else QPalette.ColorRole.Accent)
         ground = palette.color(QPalette.ColorRole.Highlight if selected else QPalette.ColorRole.Base)
+        painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(mix(ground, ink, 0.16))
@@ -338,6 +386,7 @@ class CardDelegate(QStyledItemDelegate):
         painter.setPen(ink)
         painter.setFont(font)
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+        painter.restore()
 
     @staticmethod
     def _two_lines(

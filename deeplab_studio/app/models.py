@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from deeplab_studio.app.jobs import Job
 from deeplab_studio.app.panels.model_bar import DeviceEntry, ModelEntry
+from deeplab_studio.app.starters import about_text
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from deeplab_studio.app.panels.model_bar import ModelBar
     from deeplab_studio.app.predictions import ModelInfo, Predictions
     from deeplab_studio.app.settings import Settings
-    from deeplab_studio.checkpoints.library import ModelLibrary
+    from deeplab_studio.checkpoints.library import InstalledModel, ModelLibrary
     from deeplab_studio.core.errors import StudioError
     from deeplab_studio.engine.precision import Precision
 
@@ -78,14 +79,13 @@ class ModelChoices(QObject):
         return self._given_library or ModelLibrary(shipped=shipped_models())
 
     def load_last(self) -> None:
-        """Load the model used last, or the first one there is."""
+        """Load the model used last, or the one to begin with."""
         self.refresh()
         last = self._settings.get("model/current")
-        paths = [Path(last)] if last else []
-        paths += [model.path for model in self.library.installed() if model.state in ("ready", "unchecked")]
-        path = next((path for path in paths if path.is_file()), None)
-        if path is not None:
-            self.open(path)
+        if last and Path(last).is_file():
+            self.open(Path(last))
+        elif (model := self.library.first_choice()) is not None:
+            self.open(model.path)
 
     def open(self, path: Path) -> None:
         """Load a checkpoint; it is in the list from then on."""
@@ -124,20 +124,15 @@ class ModelChoices(QObject):
 
     def refresh(self) -> None:
         """Show what the library holds now."""
-        models = [model for model in self.library.installed() if model.state in ("ready", "unchecked")]
-        self._bar.set_models(
-            [
-                ModelEntry(
-                    str(model.path),
-                    model.title,
-                    self._versions.get(str(model.path)) or (model.card.version if model.card is not None else ""),
-                    str(model.path),
-                )
-                for model in models
-            ]
-        )
+        self._bar.set_models([self._entry(model) for model in self.library.installed() if model.usable])
         current = self._predictions.model
         self._bar.set_model(str(current.path) if current is not None else None)
+
+    def _entry(self, model: InstalledModel) -> ModelEntry:
+        path = str(model.path)
+        detail = path if model.starter is None else f"{about_text(model.starter)}\n{path}"
+        version = self._versions.get(path) or model.version
+        return ModelEntry(path, model.title, version, detail, starter=model.starter is not None)
 
     def show_library(self, window: QWidget) -> None:
         """Show the dialog of models to get, and use the one the person chose there."""

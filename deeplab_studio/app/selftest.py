@@ -97,9 +97,10 @@ class _Steps:
         from deeplab_studio.checkpoints.library import ModelLibrary
         from deeplab_studio.checkpoints.stand_in import write_stand_in
 
-        installed = [model for model in ModelLibrary().installed() if model.state in ("ready", "unchecked")]
-        if installed:
-            path = installed[0].path
+        library = ModelLibrary()
+        model = library.starter() or library.first_choice()
+        if model is not None:
+            path = model.path
         else:
             path = self._folder / "random weights.npz"
             write_stand_in(path)

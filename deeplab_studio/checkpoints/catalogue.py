@@ -41,6 +41,9 @@ SUPPORTED_DIALECTS = frozenset(
 )
 """Dialects `load_checkpoint` reads, repeated here because asking it imports torch; a test holds them equal."""
 
+VOC = "Pascal VOC"
+"""The class set of most models, and of the starter models."""
+
 VOC_VAL = "VOC 2012 val"
 """The one set on which figures of different cards may be compared."""
 

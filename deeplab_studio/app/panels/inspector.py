@@ -26,8 +26,10 @@ from PySide6.QtWidgets import (
 
 from deeplab_studio.app.icons import icon
 from deeplab_studio.app.panels.controls import GAP, BadgeIcon, IconLabel, Muted, SwatchIcon
+from deeplab_studio.app.starters import about_text
 
 if TYPE_CHECKING:
+    from deeplab_studio.checkpoints.starters import StarterCard
     from deeplab_studio.core.labels import LabelSet
     from deeplab_studio.engine.anatomy import Anatomy
     from deeplab_studio.networks.inspection import Convolution, Inspection
@@ -76,6 +78,7 @@ class InspectorPanel(QWidget):
         layout.setSpacing(GAP)
         layout.addLayout(self._build_title())
         layout.addLayout(self._build_facts())
+        layout.addWidget(self._build_about())
         self.warnings = QVBoxLayout()
         self.warnings.setSpacing(GAP // 2)
         layout.addLayout(self.warnings)
@@ -132,6 +135,13 @@ class InspectorPanel(QWidget):
         grid.setColumnStretch(1, 1)
         grid.setColumnStretch(3, 1)
         return grid
+
+    def _build_about(self) -> QWidget:
+        self.about = QLabel(wordWrap=True)
+        self.about.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._about_line = _line(IconLabel("info", "accent"), self.about)
+        self._about_line.hide()
+        return self._about_line
 
     def _build_tabs(self) -> QTabWidget:
         self.atrous = _table(
@@ -233,7 +243,7 @@ class InspectorPanel(QWidget):
         self._check_names()
         self._stack.setCurrentIndex(1)
 
-    def show_anatomy(self, anatomy: Anatomy, backbone: str, renamed: bool) -> None:
+    def show_anatomy(self, anatomy: Anatomy, backbone: str, renamed: bool, starter: StarterCard | None = None) -> None:
         """Show what was counted.
 
         Parameters
@@ -243,7 +253,11 @@ class InspectorPanel(QWidget):
             What people call it.
         renamed : bool
             Whether the class names are the person's and not the file's.
+        starter : StarterCard, optional
+            What is known of a starter model.
         """
+        self.about.setText(about_text(starter) if starter is not None else "")
+        self._about_line.setVisible(starter is not None)
         self.reset_button.setEnabled(renamed)
         inspection, trace = anatomy.inspection, anatomy.inspection.trace
         seen = self.tr("{0}, in tiles of {1}") if anatomy.tiled else self.tr("{0}, seen at {1}")
@@ -295,13 +309,7 @@ class InspectorPanel(QWidget):
             )
             label = QLabel(text, wordWrap=True)
             label.setObjectName("warning")
-            line = QWidget()
-            layout = QHBoxLayout(line)
-            layout.setContentsMargins(0, 0, 0, 0)
-            layout.setSpacing(GAP)
-            layout.addWidget(IconLabel("warning", "warning"), 0, Qt.AlignmentFlag.AlignTop)
-            layout.addWidget(label, 1)
-            self.warnings.addWidget(line)
+            self.warnings.addWidget(_line(IconLabel("warning", "warning"), label))
 
     @staticmethod
     def _fill(
@@ -393,6 +401,17 @@ class InspectorPanel(QWidget):
         """Say what is wrong with the names; nothing for ""."""
         self.names_problem.setText(problem)
         self.names_problem_icon.show_icon("warning" if problem else "", "warning")
+
+
+def _line(mark: QWidget, text: QLabel) -> QWidget:
+    """A sentence beside an icon."""
+    line = QWidget()
+    layout = QHBoxLayout(line)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(GAP)
+    layout.addWidget(mark, 0, Qt.AlignmentFlag.AlignTop)
+    layout.addWidget(text, 1)
+    return line
 
 
 def _table(*columns: Column) -> QTableWidget:

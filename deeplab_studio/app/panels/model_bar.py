@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QWidget
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtGui import QIcon, QPainter, QStandardItem, QStandardItemModel
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QSizePolicy,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QWidget,
+)
 
 from deeplab_studio.app.icons import icon
 from deeplab_studio.app.panels.controls import GAP, BadgeIcon, JobLine, icon_button, separator, text_button
 
 BADGE = QSize(30, 16)
+STARTER_BADGE = QSize(50, 16)
+STARTER_ROLE = Qt.ItemDataRole.UserRole + 1
+Index = QModelIndex | QPersistentModelIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +40,15 @@ class ModelEntry:
         "v1", "v2", "v3" or "v3+".
     detail : str
         More for the tooltip: classes, file, size.
+    starter : bool
+        Whether it came with the program.
     """
 
     id: str
     title: str
     version: str
     detail: str = ""
+    starter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +100,7 @@ class ModelBar(QWidget):
         super().__init__(parent)
         self.model_box = _box(self.tr("Model"), 20)
         self.model_box.setIconSize(BADGE)
+        self.model_box.setItemDelegate(_ModelDelegate(self.model_box))
         self.model_box.setPlaceholderText(self.tr("No model"))
         self.model_box.activated.connect(
             lambda index: self.modelChosen.emit(self.model_box.itemData(index, Qt.ItemDataRole.UserRole))
@@ -123,6 +138,7 @@ class ModelBar(QWidget):
             item = QStandardItem(QIcon(BadgeIcon(entry.version)), entry.title)
             item.setData(entry.id, Qt.ItemDataRole.UserRole)
             item.setToolTip(entry.detail)
+            item.setData(entry.starter, STARTER_ROLE)
             item.setData(f"{entry.title}, {entry.version}", Qt.ItemDataRole.AccessibleTextRole)
             items.appendRow(item)
         self.model_box.setModel(items)
@@ -190,6 +206,28 @@ class ModelBar(QWidget):
         row.addWidget(self.predict_button)
         row.addWidget(self.automatic_button)
         row.addWidget(self.job, 2)
+
+
+class _ModelDelegate(QStyledItemDelegate):
+    """Marks the starter models of the list with a badge at the end of the line."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        """Room for the badge."""
+        size = super().sizeHint(option, index)
+        return QSize(size.width() + STARTER_BADGE.width() + 2 * GAP, max(size.height(), STARTER_BADGE.height() + GAP))
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        """Draw the line, then the badge."""
+        super().paint(painter, option, index)
+        if not index.data(STARTER_ROLE):
+            return
+        box = QRect(option.rect)
+        box.setSize(STARTER_BADGE)
+        box.moveRight(option.rect.right() - GAP)
+        box.moveTop(option.rect.center().y() - STARTER_BADGE.height() // 2 + 1)
+        selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        mode = QIcon.Mode.Selected if selected else QIcon.Mode.Normal
+        BadgeIcon(self.tr("starter")).paint(painter, box, mode, QIcon.State.Off)
 
 
 def _box(name: str, letters: int) -> QComboBox:

@@ -11,12 +11,22 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from deeplab_studio.app.model_library import ModelLibraryDialog
-from deeplab_studio.app.model_table import ELSEWHERE, ON_VOC, STATE, VERSION
+from deeplab_studio.app.model_table import (
+    BADGE_ROLE,
+    CLASSES,
+    ELSEWHERE,
+    MODEL,
+    ON_VOC,
+    SECOND_LINE_ROLE,
+    STATE,
+    VERSION,
+)
 from deeplab_studio.checkpoints.catalogue import SUPPORTED_DIALECTS, ModelCard, cards, find_card
 from deeplab_studio.checkpoints.digest import Digest
 from deeplab_studio.checkpoints.download import Patience
 from deeplab_studio.checkpoints.library import ModelLibrary
 from tests.model_server import CONTENT, SHA256, ModelServer, serving
+from tests.starter_kit import write_starters
 
 PATIENCE = Patience(connect=5, read=5, attempts=1, pause=0.01)
 
@@ -387,3 +397,61 @@ def test_a_damaged_list_of_models_is_told(qtbot: QtBot, library: ModelLibrary, o
     assert box is not None
     assert "could not be understood" in box.text()
     box.close()
+
+
+# --- Starter models ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_starters(qtbot: QtBot, library: ModelLibrary, offered: list[ModelCard]) -> Iterator[ModelLibraryDialog]:
+    assert library.shipped is not None
+    write_starters(library.shipped, ("v2", "v3+"))
+    made = ModelLibraryDialog(library, offered=offered, patience=PATIENCE)
+    qtbot.addWidget(made)
+    with qtbot.waitExposed(made):
+        made.show()
+    qtbot.waitUntil(lambda: all(model.state == "ready" for model in library.installed()))
+    yield made
+    made.close()
+
+
+def test_starters_come_first_and_say_what_they_know(with_starters: ModelLibraryDialog) -> None:
+    dialog = with_starters
+    assert [cell(dialog, row, MODEL) for row in range(2)] == ["Starter v2", "Starter v3+"]
+    index = dialog.view.model().index(0, MODEL)
+    assert index.data(BADGE_ROLE) == "starter"
+    assert index.data(SECOND_LINE_ROLE) == "knows background, cat, dog, person"
+    assert dialog.view.model().index(2, MODEL).data(BADGE_ROLE) is None
+    assert (cell(dialog, 0, CLASSES), cell(dialog, 0, STATE)) == ("21, knows 4", "Built in")
+    assert cell(dialog, 0, ELSEWHERE) == "50.0 · of what it knows, 10 photos of Pascal VOC 2012 val"
+    assert "Hardly knows aeroplane, bicycle" in index.data(Qt.ItemDataRole.ToolTipRole)
+    assert "The v2 head on a compact encoder." in dialog.details.notes_text()
+    assert dialog.details.licence.text() == "MIT"
+    assert shown(dialog) == {"Use this model", "Full v2 models"}
+
+
+def test_a_starter_leads_to_the_full_models_of_its_version(qtbot: QtBot, with_starters: ModelLibraryDialog) -> None:
+    dialog = with_starters
+    dialog.filter.setText("starter")
+    dialog.view.selectRow(1)
+    assert dialog.details.full_button.text() == "&Full v3+ models"
+    click(qtbot, dialog.details.full_button)
+    current = dialog.view.currentIndex()
+    assert dialog.view.model().index(current.row(), VERSION).data() == "v3+"
+    assert "Download" in shown(dialog)
+
+
+def test_a_damaged_starter_asks_for_the_program_to_be_installed_again(
+    qtbot: QtBot, library: ModelLibrary, offered: list[ModelCard]
+) -> None:
+    assert library.shipped is not None
+    (card,) = write_starters(library.shipped, ("v2",))
+    card.path.write_bytes(card.path.read_bytes()[:-1])
+    made = ModelLibraryDialog(library, offered=offered, patience=PATIENCE)
+    qtbot.addWidget(made)
+    with qtbot.waitExposed(made):
+        made.show()
+    made.select(str(card.path))
+    assert "Install the program again" in made.details.problem_text()
+    assert shown(made) == {"Full v2 models"}
+    made.close()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pytestqt.qtbot import QtBot
 
@@ -8,6 +10,7 @@ from deeplab_studio.checkpoints import Preprocessing, SizeRule
 from deeplab_studio.core.labels import LabelSet
 from deeplab_studio.engine.anatomy import Anatomy, backbone_title, examine
 from deeplab_studio.networks.profile import AsppProfile, BackboneProfile, Profile
+from tests.starter_kit import card_of
 
 LABELS = LabelSet.from_names(["class 0", "class 1", "class 2"])
 
@@ -136,3 +139,16 @@ def test_names_of_the_file_can_be_had_again(qtbot: QtBot, panel: InspectorPanel)
 )
 def test_backbones_are_called_what_people_call_them(name: str, title: str) -> None:
     assert backbone_title(name) == title
+
+
+def test_of_a_starter_it_says_which_classes_it_hardly_knows(panel: InspectorPanel, tmp_path: Path) -> None:
+    assert not panel.about.isVisible()
+    (tmp_path / "starter-v3.safetensors").write_bytes(b"weights")
+    panel.show_anatomy(anatomy(), "ResNet-50", False, card_of(tmp_path / "starter-v3.safetensors", "v3"))
+    assert panel.about.isVisible()
+    description, knows, hardly = panel.about.text().splitlines()
+    assert description == "The v3 head on a compact encoder."
+    assert knows == "Knows background 60.0 %, cat 60.0 %, dog 60.0 %, person 60.0 %."
+    assert hardly.startswith("Hardly knows aeroplane, bicycle, bird,")
+    panel.show_anatomy(anatomy(), "ResNet-50", renamed=False)
+    assert not panel.about.isVisible()
