@@ -121,6 +121,7 @@ class CrfBatch(QObject):
         self._scorer: Scorer | None = session.predictions.scorer()
         model = session.predictions.model
         self._mapping = ClassMapping.between(model.classes if model else session.label_set, session.label_set)
+        self._engine, self._device = session.refinement.engine
         self._lane = Lane("batch", self)
         self._over = False
         session.projectChanged.connect(self.stop)
@@ -211,7 +212,8 @@ class CrfBatch(QObject):
         if pinned.any():
             evidence = self._mapping.to_source[labels]
             evidence[~pinned] = -1
-        result = Refiner(pixels, scores).refine(self._settings.on_photo(*shape), evidence, cancel=job.token)
+        refiner = Refiner(pixels, scores, engine=self._engine, device=self._device)
+        result = refiner.refine(self._settings.on_photo(*shape), evidence, cancel=job.token)
         refined = np.where(pinned, labels, self._mapping.to_target[result])
         return _Outcome(refined, pinned, not np.array_equal(refined, labels))
 

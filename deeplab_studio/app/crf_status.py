@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
+from deeplab_studio.app.crf_engine import engine_name
+
 if TYPE_CHECKING:
     from deeplab_studio.app.document import Document
-    from deeplab_studio.app.panels.crf import CrfPanel
+    from deeplab_studio.app.panels.crf import CrfPanel, Shown
     from deeplab_studio.app.refinement import Refined
     from deeplab_studio.app.session import Session
 
@@ -53,7 +55,7 @@ class CrfStatus(QObject):
             text = self.tr("Preview at {0} × {1}, {2} ms").format(width, height, milliseconds)
         else:
             text = self.tr("Preview, {0} ms").format(milliseconds)
-        self._panel.set_status(text, "exact" if refined.exact else "preview")
+        self._say(text, refined, "exact" if refined.exact else "preview")
 
     def _on_refined(self, refined: Refined) -> None:
         if refined.settings.on:
@@ -62,9 +64,12 @@ class CrfStatus(QObject):
                 size = f"{refined.labels.size * refined.scale**2 / 1e6:.1f}"
                 seconds = f"{refined.milliseconds / 1000:.1f}"
                 text = self.tr("At {0} megapixels to spare memory, {1} s").format(size, seconds)
-            self._panel.set_status(text, "exact" if refined.scale == 1 else "preview")
+            self._say(text, refined, "exact" if refined.scale == 1 else "preview")
         else:
             self._panel.set_status(self.tr("Off: the prediction as it is"), "off")
+
+    def _say(self, text: str, refined: Refined, shown: Shown) -> None:
+        self._panel.set_status(self.tr("{0} · {1}").format(text, engine_name(refined.engine)), shown)
 
     def _announce(self) -> None:
         if self._session.refinement.lane.find("exact") is not None:

@@ -1,4 +1,4 @@
-"""What can be done with CRF parameters besides moving sliders: presets, all images, the search."""
+"""What can be done with CRF parameters besides moving sliders: presets, all images, the search, the engine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QDialog, QMenu, QWidget
 
+from deeplab_studio.app.crf_engine import CrfEngine
 from deeplab_studio.app.crf_presets import CrfPresets
 from deeplab_studio.app.crf_status import CrfStatus
 
@@ -31,9 +32,11 @@ MENU = (
     "crf_search",
 )
 
+ENGINES = ("crf_engine_kernel", "crf_engine_torch", "crf_engine_reference")
+
 
 class CrfTools(QObject):
-    """Presets, the batch and the search of one window.
+    """Presets, the batch, the search and the engine of one window.
 
     Parameters
     ----------
@@ -63,6 +66,7 @@ class CrfTools(QObject):
         self.presets = CrfPresets(panel, settings, window, store)
         self.presets.noticed.connect(session.noticed)
         self.presets.changed.connect(self.changed)
+        self.engine = CrfEngine(session, settings, self)
         self.dialog: QDialog | None = None
         """The batch or the search, while one is open."""
 
@@ -75,15 +79,20 @@ class CrfTools(QObject):
                 menu.addAction(actions[action_id])
             else:
                 menu.addSeparator()
+        engines = menu.addMenu(self.tr("Engine"))
+        engines.setToolTipsVisible(True)
+        engines.addActions([actions[action_id] for action_id in ENGINES])
         self._panel.set_menu(menu)
+        self.engine.attach(actions)
 
     def callbacks(self) -> dict[str, Callable[..., None]]:
         """What the actions do."""
-        return {**self.presets.callbacks(), "crf_all": self.apply_to_all, "crf_search": self.search}
+        own = {"crf_all": self.apply_to_all, "crf_search": self.search}
+        return {**self.presets.callbacks(), **self.engine.callbacks(), **own}
 
     def conditions(self) -> dict[str, bool]:
         """Which actions make sense now."""
-        return self.presets.conditions()
+        return {**self.presets.conditions(), **self.engine.conditions()}
 
     def apply_to_all(self) -> None:
         """Show the dialog that refines all images."""

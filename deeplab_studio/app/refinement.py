@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from deeplab_studio.app.document import CrfSettings, Document
     from deeplab_studio.core.labels import ClassMapping
+    from deeplab_studio.crf.backends import Backend, Engine
     from deeplab_studio.engine.refiner import Refiner
     from deeplab_studio.engine.stages import Trace
 
@@ -35,6 +36,8 @@ class Refined:
     exact : bool
         Whether it is the result itself and not a preview of it.
     milliseconds : float
+    engine : {"kernel", "torch", "reference"}
+        What computed it.
     scale : float
         Below 1 if the photo is so large that the CRF ran at this share of its width.
     """
@@ -44,6 +47,7 @@ class Refined:
     settings: CrfSettings
     exact: bool
     milliseconds: float
+    engine: Backend
     scale: float = 1.0
 
 
@@ -105,10 +109,23 @@ class Refinement(QObject):
         self.lane = Lane("crf", self)
         self.tracing = False
         """Whether somebody looks at the stages: then every run keeps them."""
-        self._refiner: tuple[Document, Refiner] | None = None
+        self._refiner: tuple[Document, tuple[Engine, str], Refiner] | None = None
+        self._engine: tuple[Engine, str] = "auto", "cpu"
         self._level = 0  # the next photo's previews are as large as this one's proved fast enough
         self._decided: _Decided | None = None
         self._followed: tuple[_Decided, tuple[Refined, Trace | None]] | None = None
+
+    @property
+    def engine(self) -> tuple[Engine, str]:
+        """What computes, and the torch device of the torch engine."""
+        return self._engine
+
+    def use_engine(self, engine: Engine, device: str) -> None:
+        """Compute with another engine from now on."""
+        if (engine, device) != self._engine:
+            self._engine = engine, device
+            self._level = 0
+            self.forget()
 
     def follow(self, document: Document, settings: CrfSettings, mapping: ClassMapping) -> None:
         """Show what `settings` would give, as soon as possible; nothing queues up."""
@@ -180,7 +197,13 @@ class Refinement(QObject):
             self._level = refiner.level
             milliseconds = (time.perf_counter() - start) * 1000
             refined = Refined(
-                document.item.id, mapping.to_target[result], settings, is_exact, milliseconds, refiner.scale
+                document.item.id,
+                mapping.to_target[result],
+                settings,
+                is_exact,
+                milliseconds,
+                refiner.engine,
+                refiner.scale,
             )
             outcome = refined, trace
             self._followed = (decided, outcome) if is_exact and not only_trace else None
@@ -204,8 +227,10 @@ class Refinement(QObject):
 
         scores = document.scores
         assert scores is not None
-        kept = self._refiner
-        if kept is None or kept[0] is not document or kept[1].scores is not scores:
-            kept = (document, Refiner(document.image.pixels, scores, level=self._level))
+        kept, chosen = self._refiner, self._engine
+        if kept is None or kept[0] is not document or kept[1] != chosen or kept[2].scores is not scores:
+            engine, device = chosen
+            refiner = Refiner(document.image.pixels, scores, level=self._level, engine=engine, device=device)
+            kept = (document, chosen, refiner)
             self._refiner = kept
-        return kept[1]
+        return kept[2]

@@ -136,6 +136,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("model/automatic", True, "bool", QT_TRANSLATE_NOOP("Settings", "Predict when an image is opened")),
     Setting("model/prefetch", 2, "int", QT_TRANSLATE_NOOP("Settings", "Images predicted ahead"), low=0, high=16),
     Setting("crf/on", True, "bool", QT_TRANSLATE_NOOP("Settings", "Refine with the dense CRF")),
+    Setting(
+        "crf/engine",
+        "auto",
+        "choice",
+        QT_TRANSLATE_NOOP("Settings", "Engine of the dense CRF"),
+        ("auto", "kernel", "torch", "reference"),
+    ),
     Setting("crf/params", {}, "json", QT_TRANSLATE_NOOP("Settings", "Parameters of the dense CRF")),
     Setting(
         "memory/scores_bytes",

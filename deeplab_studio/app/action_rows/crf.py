@@ -61,6 +61,41 @@ ROWS: tuple[ActionSpec, ...] = (
         "image",
         checkable=True,
     ),
+    *(
+        ActionSpec(
+            f"crf_engine_{engine}",
+            text,
+            "&CRF",
+            (),
+            "",
+            tip,
+            f"crf engine {engine}",
+            checkable=True,
+            group="crf engine",
+            gap=engine == "kernel",
+        )
+        for engine, text, tip in (
+            (
+                "kernel",
+                QT_TRANSLATE_NOOP("Actions", "Engine: compiled kernel"),
+                QT_TRANSLATE_NOOP("Actions", "Compute the CRF in the program's own compiled kernel, on the processor"),
+            ),
+            (
+                "torch",
+                QT_TRANSLATE_NOOP("Actions", "Engine: torch"),
+                QT_TRANSLATE_NOOP("Actions", "Compute the CRF in torch, where the model runs; results are the same"),
+            ),
+            (
+                "reference",
+                QT_TRANSLATE_NOOP("Actions", "Engine: pydensecrf (reference, slow)"),
+                QT_TRANSLATE_NOOP(
+                    "Actions",
+                    "Compute the CRF in pydensecrf, to compare with; "
+                    "it has to be installed: pip install 'deeplab-studio[reference]'",
+                ),
+            ),
+        )
+    ),
     ActionSpec(
         "preset_save",
         QT_TRANSLATE_NOOP("Actions", "Save as preset…"),
