@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from deeplab_studio.app.document import CrfSettings, Document
     from deeplab_studio.core.errors import StudioError
     from deeplab_studio.core.project import Project
+    from deeplab_studio.core.project_labels import MapStamp
 
 REST_MS = 500
 """Rest after the last change before it is written."""
@@ -83,13 +84,17 @@ class Autosave(QObject):
         item_id = document.item.id
         document.unsaved = False
 
-        def work(_job: Job) -> None:
+        def work(_job: Job) -> MapStamp | None:
             project.save_map(item_id, labels, pinned)
             project.set_crf(item_id, crf)
+            return project.labels.stamp(item_id)
+
+        def done(stamp: MapStamp | None) -> None:
+            document.history.stamp = stamp
 
         def failed(error: StudioError) -> None:
             document.unsaved = True
             self._at_latest.start(RETRY_MS)
             self.failed.emit(error)
 
-        self._disk.submit(("save", item_id), work, None, failed, priority=50, interrupt=False)
+        self._disk.submit(("save", item_id), work, done, failed, priority=50, interrupt=False)

@@ -12,7 +12,6 @@ from PySide6.QtCore import QObject, Signal
 
 from deeplab_studio.app.jobs import Job, Lane
 from deeplab_studio.core.errors import StudioError
-from deeplab_studio.core.labels import ClassMapping
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,12 +118,12 @@ class CrfBatch(QObject):
         self._settings = settings
         self._reopen = reopen
         self._scorer: Scorer | None = session.predictions.scorer()
-        model = session.predictions.model
-        self._mapping = ClassMapping.between(model.classes if model else session.label_set, session.label_set)
+        self._mapping = session.mapping()
         self._engine, self._device = session.refinement.engine
         self._lane = Lane("batch", self)
         self._over = False
         session.projectChanged.connect(self.stop)
+        session.edits.label_changes.started.connect(self.stop)
 
     def start(self) -> None:
         """Begin.
@@ -222,7 +221,7 @@ class CrfBatch(QObject):
         if self._over or project is None or session.project is not project:
             return
         if self._reopen and outcome.changed and _state(session, item.id) in FINISHED:
-            session.set_state(item.id, "in progress")
+            session.set_state(item.id, "in progress", undoable=False)
         document = session.document(item.id)
         if document is not None:
             self._put_into(document, outcome.labels)

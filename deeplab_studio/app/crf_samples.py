@@ -84,8 +84,8 @@ def read_samples(
         If none could be read.
     Cancelled
     """
+    from deeplab_studio.app.opening import read_own_mask
     from deeplab_studio.core.images import load_image
-    from deeplab_studio.core.voc import read_mask
     from deeplab_studio.engine.crf_search import Sample
 
     samples: list[Sample] = []
@@ -97,7 +97,7 @@ def read_samples(
             pixels = load_image(candidate.path).pixels
             height, width = pixels.shape[:2]
             if candidate.mask is not None:
-                truth = read_mask(candidate.mask, image_size=(width, height), label_set=project.label_set)
+                truth = read_own_mask(project, candidate.mask, (height, width), strict=True)
             else:
                 saved = project.load_map(candidate.item_id)
                 if saved is None or saved[0].shape != (height, width):

@@ -26,7 +26,6 @@ from deeplab_studio.app.jobs import Job, Lane
 from deeplab_studio.app.panels.controls import GAP, Heading, NumberBox
 from deeplab_studio.app.panels.crf import params_in_short
 from deeplab_studio.app.panels.trial_plot import TrialPlot
-from deeplab_studio.core.labels import ClassMapping
 from deeplab_studio.crf.params import SIGMA_MIN
 from deeplab_studio.engine.crf_search import Axis, Found, default_axes, search, trial_count
 
@@ -138,7 +137,7 @@ class CrfSearchDialog(QDialog):
             return
         chosen = choose(self._candidates, self.count_box.value(), self.seed_box.value())
         axes, rounds, start = self._axes(), self.rounds_box.value(), self._start
-        mapping = ClassMapping.between(model.classes, session.label_set)
+        mapping = session.mapping()
         classes = len(session.label_set)
 
         def work(job: Job) -> tuple[Found, list[StudioError]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,8 @@ class Document:
         Whether anything was changed since it was opened.
     unsaved : bool
         Whether something of that is not on its way to the disk yet.
+    stamp : hashable
+        What told the saved class map from any other when it was read; None if none was.
     """
 
     item: Item
@@ -84,12 +86,13 @@ class Document:
     scores: Scores | None = None
     edited: bool = False
     unsaved: bool = False
+    stamp: Hashable = None
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the photo, the pictures made of it, the class map and the history."""
+        """Bytes of the photo, the pictures made of it and the class map; the history has a bound of its own."""
         maps = self.class_map.labels.nbytes + self.class_map.pinned.nbytes
-        return int(self.image.pixels.nbytes + self.mips.nbytes + maps + self.history.nbytes)
+        return int(self.image.pixels.nbytes + self.mips.nbytes + maps)
 
 
 class DocumentShelf:
@@ -121,12 +124,17 @@ class DocumentShelf:
                 break
             if item_id not in keep and not each.unsaved:
                 excess -= each.nbytes
-                del self._documents[item_id]
+                self.drop(item_id)
 
     def documents(self) -> list[Document]:
         """All of them, the one used longest ago first."""
         return list(self._documents.values())
 
+    def drop(self, item_id: int) -> None:
+        """Let go of one of them; its history stays with whoever keeps it."""
+        self._documents.pop(item_id).history.detach()
+
     def clear(self) -> None:
         """Let go of all of them."""
-        self._documents.clear()
+        for item_id in list(self._documents):
+            self.drop(item_id)

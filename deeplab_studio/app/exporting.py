@@ -66,15 +66,15 @@ def export_items(project: Project, items: Sequence[Item], masks: Mapping[int, Pa
 def _class_map(project: Project, item: Item, mask: Path | None) -> npt.NDArray[np.uint8]:
     import numpy as np
 
+    from deeplab_studio.app.opening import read_own_mask
     from deeplab_studio.core.images import image_size
-    from deeplab_studio.core.voc import read_mask
 
     saved = project.load_map(item.id)
     if saved is not None:
         return saved[0]
     size = image_size(item.path)
     if mask is not None:
-        return read_mask(mask, image_size=size)
+        return read_own_mask(project, mask, (size[1], size[0]))
     if item.state == "empty":
         return np.zeros((size[1], size[0]), np.uint8)
     raise StudioError("it has no class map", path=item.path, hint="Label it or predict it first.")

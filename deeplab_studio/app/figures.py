@@ -40,7 +40,7 @@ class ItemFigures(QObject):
         Those of one item.
     """
 
-    loaded = Signal(dict)
+    loaded = Signal(object)
     changed = Signal(int, object)
     _saved = Signal(object, int, object)
 
@@ -48,6 +48,7 @@ class ItemFigures(QObject):
         super().__init__(parent)
         self._disk = disk
         self._project: Project | None = None
+        self._masks: dict[int, Path] = {}
         self._saved.connect(self._on_saved)
 
     def open(self, project: Project, masks: Mapping[int, Path]) -> None:
@@ -61,12 +62,21 @@ class ItemFigures(QObject):
         """
         known = dict(masks)
         if project is self._project:
+            self._masks |= known
             if not project.read_only:
                 self._count(project, known, list(known))
             return
         self._project = project
         project.figures.changed = lambda item_id, figures: self._saved.emit(project, item_id, figures)
         self.loaded.emit({})
+        self._masks = known
+        self.reload()
+
+    def reload(self) -> None:
+        """Read all figures again: the label set has changed, and every class map with it."""
+        project, known = self._project, self._masks
+        if project is None:
+            return
 
         def work(_job: Job) -> tuple[dict[int, Figures], list[int]]:
             figures = project.figures.all()
@@ -89,8 +99,11 @@ class ItemFigures(QObject):
         if project is None or labels is None or project.read_only:
             return
         item_id = prediction.item_id
+        label_set = project.label_set
 
         def work(_job: Job) -> None:
+            if project.label_set is not label_set:
+                return  # the labels speak of the class ids of before
             project.figures.save_prediction(item_id, labels, scores.model_id, scores.uncertainty())
 
         # Before the project is closed, which the session asks for with priority 1.
@@ -136,13 +149,13 @@ class ItemFigures(QObject):
 
 
 def _count_one(project: Project, item_id: int, masks: Mapping[int, Path]) -> None:
-    from deeplab_studio.core.voc import read_mask
+    from deeplab_studio.app.opening import read_own_mask
 
     try:
         saved = project.load_map(item_id)
         if saved is not None:
             project.figures.count(item_id, saved[0])
         elif item_id in masks:
-            project.figures.count(item_id, read_mask(masks[item_id]))
+            project.figures.count(item_id, read_own_mask(project, masks[item_id]))
     except (StudioError, KeyError):
         return  # whoever opens the item is told

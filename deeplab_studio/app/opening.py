@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from PySide6.QtCore import QCoreApplication
 
 from deeplab_studio.app.canvas.mips import build_mips
 from deeplab_studio.app.document import CrfSettings, Document
 from deeplab_studio.core.cancel import CancelToken
-from deeplab_studio.core.classmap import ClassMap
+from deeplab_studio.core.classmap import ClassMap, Labels
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.files import find_images
 from deeplab_studio.core.history import History
 from deeplab_studio.core.images import load_image
-from deeplab_studio.core.labels import VOC_LABELS, LabelSet
+from deeplab_studio.core.labels import VOC_LABELS, VOID, LabelSet
 from deeplab_studio.core.project import Item, Project
+from deeplab_studio.core.project_labels import MAPPINGS, MapStamp
 from deeplab_studio.core.voc import find_voc, read_mask, read_voc
+from deeplab_studio.core.voc.masks import unknown_ids
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Opened:
         What the person should know.
     crf : CrfSettings or None
         What images of the project start with, if it remembers that.
+    mappings : dict
+        What was decided about classes of models; see `ClassMappings`.
     """
 
     project: Project | None
@@ -52,6 +57,7 @@ class Opened:
     problems: list[StudioError] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     crf: CrfSettings | None = None
+    mappings: dict[str, dict[str, str | None]] = field(default_factory=dict)
 
 
 def gather(paths: Sequence[Path], project: Project | None, visible: Sequence[Item], cancel: CancelToken) -> Opened:
@@ -77,7 +83,11 @@ def gather(paths: Sequence[Path], project: Project | None, visible: Sequence[Ite
     opened = _gather(paths, project, visible, cancel)
     if opened.project is None or opened.project is project:
         return opened
-    return replace(opened, crf=CrfSettings.from_saved(opened.project.setting("crf")))
+    return replace(
+        opened,
+        crf=CrfSettings.from_saved(opened.project.setting("crf")),
+        mappings=opened.project.setting(MAPPINGS) or {},
+    )
 
 
 def _gather(paths: Sequence[Path], project: Project | None, visible: Sequence[Item], cancel: CancelToken) -> Opened:
@@ -158,25 +168,8 @@ def load_document(
     image = load_image(item.path)
     notices = [f"{item.path.name}: {note}" for note in image.notes]
     shape = image.pixels.shape[:2]
-    class_map = ClassMap.empty(*shape)
-    labelled = False
-    saved = project.load_map(item.id)
-    if saved is not None and saved[0].shape == shape:
-        class_map = ClassMap(*saved)
-        labelled = True
-        if project.photo_changed(item.id):
-            notices.append(_tr("{0} was changed after it was labelled: check its mask.").format(item.path.name))
-    elif saved is not None:
-        was, now = (f"{width} x {height}" for height, width in (saved[0].shape, shape))
-        text = _tr("{0} was {1} pixels when it was labelled and is {2} now: its mask does not fit and is not shown.")
-        notices.append(text.format(item.path.name, was, now))
-    elif mask is not None:
-        try:
-            labels = read_mask(mask, image_size=(shape[1], shape[0]))
-            class_map = ClassMap(labels, labels != 255)
-            labelled = True
-        except StudioError as error:
-            notices.append(str(error))
+    found = read_map(project, item, mask, shape)
+    class_map = found.class_map or ClassMap.empty(*shape)
     document = Document(
         item=item,
         image=image,
@@ -184,9 +177,82 @@ def load_document(
         class_map=class_map,
         history=History(class_map, history_bytes),
         crf=CrfSettings.from_saved(project.crf(item.id)) or crf,
-        labelled=labelled,
+        labelled=found.class_map is not None,
+        stamp=found.stamp,
     )
-    return document, notices
+    return document, [*notices, *found.notices]
+
+
+class FoundMap(NamedTuple):
+    """A class map on disk.
+
+    Attributes
+    ----------
+    class_map : ClassMap or None
+        None if there is none that fits.
+    stamp : MapStamp or None
+        Of one that was saved in the project.
+    notices : list of str
+        What the person should know.
+    """
+
+    class_map: ClassMap | None
+    stamp: MapStamp | None = None
+    notices: tuple[str, ...] = ()
+
+
+def read_map(project: Project, item: Item, mask: Path | None, shape: tuple[int, int]) -> FoundMap:
+    """Read the class map of a photo of this (height, width): the project's, else that of a mask made elsewhere."""
+    stamp = project.labels.stamp(item.id)
+    saved = project.load_map(item.id)
+    if saved is not None and saved[0].shape == shape:
+        text = _tr("{0} was changed after it was labelled: check its mask.")
+        changed = (text.format(item.path.name),) if project.photo_changed(item.id) else ()
+        return FoundMap(ClassMap(*saved), stamp, changed)
+    if saved is not None:
+        was, now = (f"{width} x {height}" for height, width in (saved[0].shape, shape))
+        text = _tr("{0} was {1} pixels when it was labelled and is {2} now: its mask does not fit and is not shown.")
+        return FoundMap(None, None, (text.format(item.path.name, was, now),))
+    if mask is None:
+        return FoundMap(None)
+    try:
+        labels = read_own_mask(project, mask, shape)
+    except StudioError as error:
+        return FoundMap(None, None, (str(error),))
+    return FoundMap(ClassMap(labels, labels != VOID))
+
+
+def read_own_mask(
+    project: Project, mask: Path, shape: tuple[int, int] | None = None, *, strict: bool = False
+) -> Labels:
+    """Read a mask that came with the data set, in the class ids the project has now.
+
+    Parameters
+    ----------
+    project : Project
+    mask : Path
+    shape : (int, int), optional
+        Height and width that it must have.
+    strict : bool
+        Whether ids without a class are refused.
+
+    Raises
+    ------
+    StudioError
+        If it cannot be read, has another size, or holds ids without a class.
+    """
+    size = None if shape is None else (shape[1], shape[0])
+    table = project.labels.mask_table()
+    if table is None:
+        return read_mask(mask, image_size=size, label_set=project.label_set if strict else None)
+    labels = table[read_mask(mask, image_size=size)]
+    if strict and unknown_ids(labels, project.label_set):
+        raise StudioError(
+            "the mask holds ids that are no class",
+            path=mask,
+            hint="Make them classes in the label set editor, or say there what they become.",
+        )
+    return labels
 
 
 def _tr(text: str) -> str:

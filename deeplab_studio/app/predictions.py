@@ -215,9 +215,13 @@ class Predictions(QObject):
         self.lane.keep_only(())
         self.modelLoading.emit("")
 
-    def forget(self) -> None:
-        """Drop all scores kept, and every prediction under way; a model that is being loaded is still wanted."""
+    def drop(self) -> None:
+        """Cancel every prediction under way; a model that is being loaded is still wanted."""
         self.lane.keep_only({_LOADING})
+
+    def forget(self) -> None:
+        """Drop all scores kept, and every prediction under way."""
+        self.drop()
         self._cache.clear()
 
     def close(self) -> None:

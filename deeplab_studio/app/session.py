@@ -8,21 +8,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
 from deeplab_studio.app.autosave import Autosave
+from deeplab_studio.app.class_mappings import ClassMappings
 from deeplab_studio.app.document import CrfSettings, Document, DocumentShelf
+from deeplab_studio.app.edits import Edits
 from deeplab_studio.app.figures import ItemFigures
 from deeplab_studio.app.jobs import Job, Lane
 from deeplab_studio.app.painting import Painting
 from deeplab_studio.app.predictions import Prediction, Predictions, unmatched_notice
 from deeplab_studio.app.refinement import Refined, Refinement
 from deeplab_studio.app.selection import Selection
-from deeplab_studio.core.classmap import Edit
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.labels import VOC_LABELS, ClassMapping, LabelSet
 
@@ -72,8 +72,8 @@ class Session(QObject):
     projectChanged : Project
     """
 
-    itemsChanged = Signal(list)
-    statesChanged = Signal(list, str)
+    itemsChanged = Signal(object)
+    statesChanged = Signal(object, str)
     currentChanged = Signal(object)
     imageFailed = Signal(int, object)
     labelsChanged = Signal(object)
@@ -102,13 +102,19 @@ class Session(QObject):
         self._crf = CrfSettings(settings.get("crf/on"), settings.crf_params())
         self._asked_to_predict: int | None = None
         self._chosen_by_opening: int | None = None
-        self.painting = Painting(lambda: self.current, lambda: self.read_only, self)
-        self.painting.began.connect(self._on_painting)
-        self.painting.committed.connect(lambda document, edit: self._record(document, edit, by_person=True))
-        self.painting.noticed.connect(self.noticed)
         self._autosave = Autosave(self.disk, self)
         self._autosave.due.connect(self.save)
         self._autosave.failed.connect(self._on_failed)
+        self.edits = Edits(self, self._autosave, settings.get("memory/history_bytes"))
+        self.edits.changed.connect(self.historyChanged)
+        self.edits.labelsChanged.connect(self.labelsChanged)
+        self.edits.crfRestored.connect(self._on_crf_restored)
+        self.painting = Painting(lambda: None if self.edits.frozen else self.current, lambda: self.read_only, self)
+        self.painting.began.connect(self._on_painting)
+        self.painting.committed.connect(lambda document, edit: self.edits.record(document, edit, by_person=True))
+        self.painting.noticed.connect(self.noticed)
+        settings.changed.connect(self._on_setting)
+        self.mappings = ClassMappings()
         self.predictions.modelChanged.connect(self._on_model_changed)
         self.predictions.predicted.connect(self._on_predicted)
         self.predictions.predicted.connect(self.figures.predicted)
@@ -210,29 +216,12 @@ class Session(QObject):
         return self.project is not None and self.project.read_only
 
     def undo(self) -> None:
-        """Take back the newest change of the image on screen."""
-        self._travel(back=True)
+        """Take back the newest change."""
+        self.edits.undo()
 
     def redo(self) -> None:
         """Make the change undone last again."""
-        self._travel(back=False)
-
-    def unpin(self) -> None:
-        """Let predictions and the CRF change every pixel of this image again."""
-        document = self.current
-        if document is not None and not self.painting.busy:
-            edit = document.class_map.set_pins(False, self.tr("Unpin everything"))
-            self._record(document, edit, by_person=True)
-            self.labelsChanged.emit(None)
-
-    def clear(self) -> None:
-        """Set all pixels that are not pinned to class 0."""
-        import numpy as np
-
-        document = self.current
-        if document is not None and not self.painting.busy:
-            self.refinement.forget()
-            self.put_labels(document, np.zeros(document.class_map.shape, np.uint8), self.tr("Clear"), by_person=True)
+        self.edits.redo()
 
     def put_labels(
         self,
@@ -243,41 +232,27 @@ class Session(QObject):
         crf: CrfSettings | None = None,
         by_person: bool = False,
     ) -> None:
-        """Give an open image other labels wherever nothing is pinned, and CRF settings, as one undoable step."""
-        before, after = document.crf, crf or document.crf
-        edit = document.class_map.replace(labels, name, {"crf": (before, after)} if before != after else {})
-        document.crf = after
-        document.labelled = True
-        self._record(document, edit, by_person=by_person)
-        if document is self.current:
-            self.previewed.emit(None)
-            self.labelsChanged.emit(None)
+        """Give an open image other labels as one undoable step; see `Edits.put_labels`."""
+        self.edits.put_labels(document, labels, name, crf=crf, by_person=by_person)
 
     def document(self, item_id: int) -> Document | None:
         """An image that is in memory."""
         return self._shelf.get(item_id)
 
-    def set_state(self, item_id: int, state: str) -> None:
+    def set_state(self, item_id: int, state: str, *, undoable: bool = True) -> None:
         """Change how far an image is."""
-        self.set_states([item_id], state)
+        self.edits.set_states([item_id], state, undoable=undoable)
 
     def set_states(self, item_ids: Iterable[int], state: str) -> None:
-        """Change how far images are, all of them in one step on the disk."""
-        project = self.project
-        found = [self._selection.item(item_id) for item_id in item_ids]
-        changed = [item for item in found if item is not None and item.state != state]
-        if project is None or not changed:
-            return
-        if project.read_only:
-            self.noticed.emit("warning", project.notice or "")
-            return
-        for item in changed:
-            self._replace_item(replace(item, state=state))
-        ids = [item.id for item in changed]
-        self.disk.submit(
-            ("state", *ids), lambda _job: project.set_states(ids, state), None, self._on_failed, priority=60
-        )
-        self.statesChanged.emit(ids, state)
+        """Change how far images are, as one undoable step."""
+        self.edits.set_states(item_ids, state)
+
+    def replace_item(self, item: Item) -> None:
+        """Show an item as it is now."""
+        self._selection.replace(item)
+        document = self._shelf.get(item.id)
+        if document is not None:
+            document.item = item
 
     # Model and CRF
 
@@ -285,7 +260,7 @@ class Session(QObject):
         """Predict the image on screen, also over what is there; pinned pixels stay."""
         if self.current is not None and self.predictions.model is not None:
             self._asked_to_predict = self.current.item.id
-            self._want_predictions()
+            self.want_predictions()
 
     def set_crf(self, settings: CrfSettings, *, live: bool) -> None:
         """Use these CRF settings on the image on screen.
@@ -299,7 +274,7 @@ class Session(QObject):
         document = self.current
         if live:
             if document is not None and document.scores is not None and settings.on and not self.painting.busy:
-                self.refinement.follow(document, settings, self._mapping())
+                self.refinement.follow(document, settings, self.mapping())
             return
         self._crf = settings
         self._settings.set("crf/on", settings.on)
@@ -309,9 +284,14 @@ class Session(QObject):
         if document.scores is None:
             document.crf = settings
         elif not self.painting.busy:
-            self.refinement.settle(document, settings, self._mapping())
+            self.refinement.settle(document, settings, self.mapping())
 
     # Saving
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether something could not be saved, or is not on its way to the disk yet."""
+        return any(document.unsaved for document in self._shelf.documents())
 
     def save(self) -> None:
         """Write what changed to the project, in the background."""
@@ -341,7 +321,7 @@ class Session(QObject):
         self.save()
         self.disk.close(finish=True)
         if self.project is not None:
-            self.project.close()
+            _close(self.project)
             self.project = None
 
     def _on_opened(self, opened: Opened) -> None:
@@ -356,6 +336,7 @@ class Session(QObject):
             self.project = opened.project
             self.label_set = opened.label_set
             self._crf = opened.crf or self._crf
+            self.mappings.load(opened.mappings)
             self.projectChanged.emit(opened.project)
             self.labelSetChanged.emit(self.label_set)
             if len(self.label_set) <= self.painting.active_class < 255:
@@ -379,8 +360,9 @@ class Session(QObject):
         self.predictions.forget()
         self.figures.close()
         if project is not None:
-            self.disk.submit(("close", id(project)), lambda _job: project.close(), priority=1)
+            self.disk.submit(("close", id(project)), lambda _job: _close(project), priority=1)
         self._shelf.clear()
+        self.edits.forget_all()
         self._masks.clear()
         self._selection = Selection()
         self.current = None
@@ -421,6 +403,9 @@ class Session(QObject):
             return  # another data set was opened meanwhile
         known = self._shelf.get(document.item.id)
         if known is None:
+            if not self.edits.adopt(document):
+                text = self.tr("{0} was changed elsewhere: what was done before can no longer be undone.")
+                notices = [*notices, text.format(document.item.path.name)]
             keep = {self._selection.current} if self._selection.current is not None else set()
             self._shelf.put(document, keep)
             known = document
@@ -430,7 +415,7 @@ class Session(QObject):
             for notice in notices:
                 self.noticed.emit("info", notice)
         else:
-            self._want_predictions()
+            self.want_predictions()
 
     def _show(self, document: Document) -> None:
         if not document.labelled:
@@ -439,21 +424,21 @@ class Session(QObject):
         self.currentChanged.emit(document)
         self.crfChanged.emit(document.crf)
         self.historyChanged.emit()
-        self._want_predictions()
+        self.want_predictions()
         for rank, item in enumerate(self._selection.around(document.item.id)):
             if self._shelf.get(item.id) is None and self.disk.find(("load", item.id)) is None:
                 self._load(item, priority=-rank)
 
-    def _want_predictions(self) -> None:
+    def want_predictions(self) -> None:
         """Ask for the scores of the image on screen and of its neighbours."""
         document = self.current
-        if document is None or self.predictions.model is None:
+        if document is None or self.predictions.model is None or self.edits.frozen:
             return
         wanted: list[tuple[Document, ClassMapping | None]] = []
         automatic = self._settings.get("model/automatic")
         asked = self._asked_to_predict == document.item.id
         if asked or document.scores is None or (automatic and not document.labelled):
-            wanted.append((document, self._mapping()))
+            wanted.append((document, self.mapping()))
         if automatic:
             for item in self._selection.around(document.item.id):
                 neighbour = self._shelf.get(item.id)
@@ -481,7 +466,7 @@ class Session(QObject):
         def apply() -> None:
             self.put_labels(document, labels, self.tr("Prediction"))
             if document is self.current and document.crf.on:
-                self.refinement.settle(document, document.crf, self._mapping())
+                self.refinement.settle(document, document.crf, self.mapping())
 
         self.painting.when_no_stroke(apply)
 
@@ -514,50 +499,53 @@ class Session(QObject):
         self.refinement.forget()
         self.previewed.emit(None)
         if model is not None:
-            notice = unmatched_notice(self._mapping())
+            notice = unmatched_notice(self.mapping())
             if notice:
                 self.noticed.emit("warning", notice)
-        self._want_predictions()
+        self.want_predictions()
+
+    def _on_crf_restored(self, crf: CrfSettings) -> None:
+        self._crf = crf
+        self.crfChanged.emit(crf)
+
+    def _on_setting(self, key: str) -> None:
+        if key == "memory/history_bytes":
+            self.edits.set_max_bytes(self._settings.get(key))
 
     def _on_failed(self, error: StudioError) -> None:
         self._asked_to_predict = None
         self.noticed.emit("error", str(error))
 
-    def _mapping(self) -> ClassMapping:
-        model = self.predictions.model
-        return ClassMapping.between(model.classes if model is not None else self.label_set, self.label_set)
+    def label_set_changed(self, document: Document | None, mappings: dict[str, dict[str, str | None]]) -> None:
+        """The class maps on disk have other ids now: show the new label set and read again what is not on screen.
 
-    def _travel(self, *, back: bool) -> None:
-        document = self.current
-        if document is None or self.painting.busy:
-            return
-        self.refinement.drop()
-        self.previewed.emit(None)
-        moved = document.history.undo() if back else document.history.redo()
-        if moved is None:
-            return
-        edit, rect = moved
-        if "crf" in edit.details:
-            changed: tuple[CrfSettings, CrfSettings] = edit.details["crf"]  # type: ignore[assignment]
-            document.crf = self._crf = changed[0 if back else 1]
-            self.crfChanged.emit(document.crf)
-        self._autosave.changed(document)
-        self.labelsChanged.emit(None if rect.is_empty else rect)
-        self.historyChanged.emit()
+        Parameters
+        ----------
+        document : Document or None
+            The image on screen whose class map has the new ids already.
+        mappings : dict
+            What is decided about classes of models, by the names of now.
+        """
+        project = self.project
+        assert project is not None
+        for other in self._shelf.documents():
+            if other is not document:
+                self._shelf.drop(other.item.id)
+        self.label_set = project.label_set
+        self.mappings.load(mappings)
+        self.labelSetChanged.emit(self.label_set)
+        self.labelsChanged.emit(None)
+        self.figures.reload()
+        item_id = self._selection.current
+        if self.current is not document and item_id is not None:
+            self._selection.current = None
+            self.select(item_id)
 
-    def _record(self, document: Document, edit: Edit | None, *, by_person: bool) -> None:
-        if edit is None:
-            return
-        document.history.push(edit)
-        document.labelled = True
-        if by_person and document.item.state == "new":
-            self.set_state(document.item.id, "in progress")
-        self._autosave.changed(document)
-        self.historyChanged.emit()
-        self.disk.submit(("compact", document.item.id), lambda _job: document.history.compact(), priority=-50)
+    def mapping(self) -> ClassMapping:
+        """How the classes of the model in use become those of the data set."""
+        return self.mappings.between(self.predictions.model, self.label_set)
 
-    def _replace_item(self, item: Item) -> None:
-        self._selection.replace(item)
-        document = self._shelf.get(item.id)
-        if document is not None:
-            document.item = item
+
+def _close(project: Project) -> None:
+    project.labels.close()
+    project.close()

@@ -26,7 +26,7 @@ from deeplab_studio.app.stage_pictures import (
     picture_of_changes,
     shrunk,
 )
-from deeplab_studio.core.labels import ClassMapping, is_background
+from deeplab_studio.core.labels import is_background
 from deeplab_studio.crf.sizes import on_photo
 from deeplab_studio.engine.stages import PHOTO, RESULT, AppearanceKernel, Stage, as_levels, compare
 
@@ -297,7 +297,7 @@ class StageView(QObject):
         if document.scores is None:
             self._traced = None
         else:
-            mapping = ClassMapping.between(document.scores.label_set, self._session.label_set)
+            mapping = self._session.mapping()
             self._session.refinement.look(document, document.crf, mapping)
 
     def _show_iterations(self, document: Document | None) -> None:

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QScrollArea, QToo
 from deeplab_studio.app.actions import Actions
 from deeplab_studio.app.activity import ActivityClock
 from deeplab_studio.app.canvas import CanvasView
+from deeplab_studio.app.class_list import ClassListWork
 from deeplab_studio.app.crf_tools import CrfTools
 from deeplab_studio.app.dialogs import MODEL_SUFFIXES, Dialogs, local_paths
 from deeplab_studio.app.document import CrfSettings, Document
@@ -39,8 +40,6 @@ from deeplab_studio.app.session import Session
 from deeplab_studio.app.stage_view import StageView
 from deeplab_studio.app.toolbox import Toolbox
 from deeplab_studio.app.view_state import ViewState
-from deeplab_studio.core.classmap import PaintRules
-from deeplab_studio.core.labels import LabelSet, is_background
 
 if TYPE_CHECKING:
     from deeplab_studio.app.refinement import Refined
@@ -48,9 +47,6 @@ if TYPE_CHECKING:
     from deeplab_studio.app.theme import Theme
     from deeplab_studio.checkpoints.library import ModelLibrary
     from deeplab_studio.core.geometry import Rect
-
-SHARES_AFTER_MS = 250
-"""Counting the pixels of every class waits until the hand rests."""
 
 
 class MainWindow(QMainWindow):
@@ -124,7 +120,7 @@ class MainWindow(QMainWindow):
         self.model_bar = ModelBar()
         self.status_area = StatusArea()
         self.readout = Readout(self.session, self.canvas, self.status_area, self)
-        self._shares_timer = QTimer(self, singleShot=True, interval=SHARES_AFTER_MS)
+        self.class_list = ClassListWork(self.session, self.classes_panel, self.canvas, self)
         self.toolbox = Toolbox(self.canvas, self.session.painting, self.settings, self)
         self.stages = StageView(
             self.session, self.canvas, self.stages_panel, self.crf_panel, self.classes_panel, self.settings, self
@@ -192,10 +188,10 @@ class MainWindow(QMainWindow):
             "paste_image": self.dialogs.paste_image,
             "export": self.dialogs.export,
             "quit": self._quit,
-            "undo": session.undo,
-            "redo": session.redo,
-            "unpin": session.unpin,
-            "clear": session.clear,
+            "undo": session.edits.undo,
+            "redo": session.edits.redo,
+            "unpin": session.edits.unpin,
+            "clear": session.edits.clear,
             "swap_class": session.painting.swap_class,
             "predict": session.predict,
             "auto_predict": self._set_automatic,
@@ -217,7 +213,7 @@ class MainWindow(QMainWindow):
         callbacks |= {f"theme_{name}": partial(self._use_theme, name) for name in ("system", "light", "dark")}
         callbacks |= {**self.stages.callbacks(), **self.crf_tools.callbacks()}
         callbacks |= {**self.models.callbacks(), **self.inspector.callbacks(), **self.file_list.callbacks()}
-        callbacks |= {f"class_{digit}": partial(self._choose_class, digit) for digit in range(10)}
+        callbacks |= self.class_list.callbacks()
         return callbacks
 
     def _connect_session(self) -> None:
@@ -227,9 +223,7 @@ class MainWindow(QMainWindow):
         session.previewed.connect(self._on_previewed)
         session.scoresChanged.connect(lambda _document: self._on_scores())
         session.historyChanged.connect(self._on_history)
-        session.labelSetChanged.connect(self._on_label_set)
         session.crfChanged.connect(self._on_crf)
-        session.painting.activeClassChanged.connect(self.classes_panel.set_active)
         session.noticed.connect(lambda level, text: self.status_area.show_notice(text, level))
         predictions = session.predictions
         predictions.modelChanged.connect(lambda _model: self._on_scores())
@@ -238,12 +232,8 @@ class MainWindow(QMainWindow):
         predictions.busyChanged.connect(self._on_busy)
 
     def _connect_panels(self) -> None:
-        classes, crf = self.classes_panel, self.crf_panel
+        crf = self.crf_panel
         self.file_list.changed.connect(self._on_items)
-        classes.activeChanged.connect(self.session.painting.set_active_class)
-        classes.hiddenChanged.connect(self.canvas.set_hidden)
-        classes.protectedChanged.connect(lambda _ids: self._set_rules())
-        classes.onlyOverChanged.connect(lambda _ids: self._set_rules())
         crf.toggled.connect(lambda on: self._crf_changed(CrfSettings(on, crf.params), live=False))
         crf.paramsChanging.connect(lambda params: self._crf_changed(CrfSettings(crf.is_on(), params), live=True))
         crf.paramsSettled.connect(lambda params: self._crf_changed(CrfSettings(crf.is_on(), params), live=False))
@@ -264,7 +254,6 @@ class MainWindow(QMainWindow):
         self.toolbox.hintChanged.connect(self.status_area.set_hint)
         self.status_area.zoomRequested.connect(self.view.set_zoom)
         self.canvas.zoomChanged.connect(self.status_area.set_zoom)
-        self._shares_timer.timeout.connect(self._count_shares)
         self.theme.changed.connect(lambda _scheme: self.actions_.load_icons())
 
     def _restore(self) -> None:
@@ -274,8 +263,7 @@ class MainWindow(QMainWindow):
         if state is not None:
             self.restoreGeometry(state[0])
             self.restoreState(state[1])
-        self._on_label_set(self.session.label_set)
-        self.classes_panel.set_active(self.session.painting.active_class)
+        self.class_list.show_label_set(self.session.label_set)
         self.view.restore(self.actions_)
         self.toolbox.attach(self.actions_)
         self.models.restore(self.actions_)
@@ -319,14 +307,12 @@ class MainWindow(QMainWindow):
             self.canvas.set_labels(document.class_map.labels)
             self.view.show_pins_of(document)
             self.setWindowTitle(f"{document.item.path.name} — DeepLab Studio")
-        self._count_shares()
         self._update_empty_state()
         self._on_scores()
         self.readout.refresh()
 
     def _on_labels(self, rect: Rect | None) -> None:
         self.canvas.refresh_labels(rect)
-        self._shares_timer.start()
         self.readout.refresh()
 
     def _on_previewed(self, refined: Refined | None) -> None:
@@ -350,26 +336,15 @@ class MainWindow(QMainWindow):
         self.readout.refresh()
 
     def _on_history(self) -> None:
-        document = self.session.current
-        history = document.history if document is not None else None
+        document, edits = self.session.current, self.session.edits
         for action_id, text, name in (
-            ("undo", self.tr("&Undo"), history.undo_name if history else None),
-            ("redo", self.tr("&Redo"), history.redo_name if history else None),
+            ("undo", self.tr("&Undo"), edits.undo_name),
+            ("redo", self.tr("&Redo"), edits.redo_name),
         ):
             self.actions_[action_id].setText(f"{text} {name}" if name else text)
         self._update_enabled()
         if document is not None:
             self.view.show_pins_of(document)
-
-    def _on_label_set(self, label_set: LabelSet) -> None:
-        self.classes_panel.set_label_set(label_set)
-        # The background of most label sets would only darken the photo; its eye brings it back.
-        self.classes_panel.set_hidden({0} if is_background(label_set.names[0]) else ())
-        self.canvas.set_hidden(self.classes_panel.hidden)
-        self.classes_panel.set_active(self.session.painting.active_class)
-        self.canvas.set_palette(label_set.palette())
-        self.toolbox.set_label_set(label_set)
-        self._set_rules()
 
     def _on_crf(self, crf: CrfSettings) -> None:
         self.crf_panel.set_params(crf.params)
@@ -446,15 +421,8 @@ class MainWindow(QMainWindow):
             self._recent_menu.addAction(str(path), partial(self.open_paths, [path]))
         self._recent_menu.setEnabled(bool(recent))
 
-    def _choose_class(self, class_id: int) -> None:
-        if class_id < len(self.session.label_set):
-            self.session.painting.set_active_class(class_id)
-
     def _use_theme(self, preference: str, _on: bool) -> None:
         self.view.set_theme(preference)
-
-    def _set_rules(self) -> None:
-        self.session.painting.set_rules(PaintRules(self.classes_panel.only_over, self.classes_panel.protected))
 
     def _set_automatic(self, automatic: bool) -> None:
         self.settings.set("model/automatic", automatic)
@@ -496,8 +464,8 @@ class MainWindow(QMainWindow):
             {
                 "items": bool(session.items),
                 "image": document is not None,
-                "undo": document is not None and document.history.undo_name is not None,
-                "redo": document is not None and document.history.redo_name is not None,
+                "undo": session.edits.undo_name is not None,
+                "redo": session.edits.redo_name is not None,
                 "pins": document is not None and bool(document.class_map.pinned.any()),
                 "model": session.predictions.model is not None,
                 "stages": self.stages.visible,
@@ -505,17 +473,6 @@ class MainWindow(QMainWindow):
                 "busy": session.predictions.lane.busy or session.refinement.lane.busy,
             }
         )
-
-    def _count_shares(self) -> None:
-        document = self.session.current
-        if document is None:
-            self.classes_panel.set_present({})
-            return
-        from deeplab_studio.core.voc.masks import count_ids
-
-        counts = count_ids(document.class_map.labels)
-        total = document.class_map.labels.size
-        self.classes_panel.set_present({i: int(count) / total for i, count in enumerate(counts) if count})
 
 
 def _scrolled(widget: QWidget) -> QScrollArea:

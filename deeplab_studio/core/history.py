@@ -165,7 +165,7 @@ class History:
         bool
             False if newer ones were done: the history is forgotten then, for they speak of classes that are gone.
         """
-        if any(edit.serial > serial and not edit.bbox.is_empty for edit in self._done):
+        if self.changed_since(serial):
             self._done.clear()
             self._undone.clear()
             self.forgotten = True
@@ -174,6 +174,10 @@ class History:
             if edit.serial < serial:
                 edit.unrelabel()
         return True
+
+    def changed_since(self, serial: int) -> bool:
+        """Whether an edit newer than `serial` that changes pixels is done."""
+        return any(edit.serial > serial and not edit.bbox.is_empty for edit in self._done)
 
     def forget_undone_after(self, serial: int) -> None:
         """Forget edits newer than `serial` that are undone."""

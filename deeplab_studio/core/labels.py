@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -145,7 +145,7 @@ class ClassMapping:
     to_source : (256,) int16 array
         Source id of every target id, -1 where there is none.
     unmatched : tuple of str
-        Source classes that have no counterpart.
+        Source classes that have no counterpart and about which nothing was decided.
     """
 
     to_target: npt.NDArray[np.uint8]
@@ -153,20 +153,35 @@ class ClassMapping:
     unmatched: tuple[str, ...]
 
     @classmethod
-    def between(cls, source: LabelSet, target: LabelSet) -> ClassMapping:
-        """The mapping from `source` to `target`."""
+    def between(
+        cls, source: LabelSet, target: LabelSet, choices: Mapping[str, str | None] | None = None
+    ) -> ClassMapping:
+        """The mapping from `source` to `target`.
+
+        Parameters
+        ----------
+        source, target : LabelSet
+        choices : mapping of str to str or None, optional
+            What a person decided: the name of the target class of a source class, None for void. Names that `target`
+            does not have are as if nothing was decided.
+        """
         position = {_plain(name): class_id for class_id, name in reversed(list(enumerate(target.names)))}
+        decided = {
+            name: VOID if choice is None else target.names.index(choice)
+            for name, choice in (choices or {}).items()
+            if choice is None or choice in target.names
+        }
         to_target = np.zeros(256, np.uint8)
         to_target[VOID] = VOID
         to_source = np.full(256, -1, np.int16)
         unmatched = []
         for class_id, name in enumerate(source.names):
-            counterpart = position.get(_plain(name))
+            counterpart = decided.get(name, position.get(_plain(name)))
             if counterpart is None:
                 unmatched.append(name)
             else:
                 to_target[class_id] = counterpart
-                if to_source[counterpart] < 0:
+                if counterpart != VOID and to_source[counterpart] < 0:
                     to_source[counterpart] = class_id
         return cls(to_target, to_source, tuple(unmatched))
 

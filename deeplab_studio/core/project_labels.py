@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -244,6 +244,11 @@ class ProjectLabels:
             self._settings_before.clear()
             with self._writing(create_file=False) as connection:
                 _forget_all(connection)
+
+    def close(self) -> None:
+        """The project is left. What cannot be let go of now is, before the next change of the label set."""
+        with suppress(StudioError):
+            self.forget_kept()
 
     def _rewrite(
         self,

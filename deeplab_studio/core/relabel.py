@@ -145,15 +145,18 @@ class Relabelling:
             labels[untouched] = before[untouched]
         return labels
 
-    def moved(self, ids: Iterable[int]) -> frozenset[int]:
-        """What a set of class ids (those hidden, say) becomes; ids that become void are left out unless void was in it.
 
-        Parameters
-        ----------
-        ids : iterable of int
-        """
-        ids = frozenset(ids)
-        return frozenset(int(self.table[i]) for i in ids if i == VOID or self.table[i] != VOID)
+def move_ids(table: Table, ids: Iterable[int]) -> frozenset[int]:
+    """What a set of class ids (those hidden, say) becomes.
+
+    Parameters
+    ----------
+    table : (256,) uint8 array
+        The new id of every old one.
+    ids : iterable of int
+        One that becomes void is left out; void itself stays.
+    """
+    return frozenset(int(table[i]) for i in ids if i == VOID or table[i] != VOID)
 
 
 def changed_by(table: Table, counts: Mapping[int, Mapping[int, int]]) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deeplab_studio.core.labels import MAX_CLASSES, VOC_LABELS, VOID, LabelSet
-from deeplab_studio.core.relabel import LabelDraft, Relabelling, changed_by
+from deeplab_studio.core.relabel import LabelDraft, Relabelling, changed_by, move_ids
 
 FOUR = LabelSet.from_names(["background", "cat", "dog", "sheep"], name="pets")
 MAP = np.array([[0, 1, 2], [3, 77, VOID]], np.uint8)
@@ -139,7 +139,7 @@ def test_what_is_hidden_follows_its_class() -> None:
     draft = LabelDraft(FOUR)
     draft.delete(1, into=None)
     change = draft.relabelling()
-    assert change.moved({0, 1, 2, VOID, 80}) == {0, 1, VOID, 80}
+    assert move_ids(change.table, {0, 1, 2, VOID, 80}) == {0, 1, VOID, 80}
 
 
 @pytest.mark.parametrize("name", ["", "  ", "dog"])
