@@ -223,6 +223,7 @@ class MainWindow(QMainWindow):
         session.previewed.connect(self._on_previewed)
         session.scoresChanged.connect(lambda _document: self._on_scores())
         session.historyChanged.connect(self._on_history)
+        session.labelSetChanged.connect(self.toolbox.set_label_set)
         session.crfChanged.connect(self._on_crf)
         session.noticed.connect(lambda level, text: self.status_area.show_notice(text, level))
         predictions = session.predictions
@@ -264,6 +265,7 @@ class MainWindow(QMainWindow):
             self.restoreGeometry(state[0])
             self.restoreState(state[1])
         self.class_list.show_label_set(self.session.label_set)
+        self.toolbox.set_label_set(self.session.label_set)
         self.view.restore(self.actions_)
         self.toolbox.attach(self.actions_)
         self.models.restore(self.actions_)
