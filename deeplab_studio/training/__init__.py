@@ -1,0 +1,1 @@
+"""Teaching models: data sets in Pascal VOC layout, augmentation, losses, distillation, the loop. Free of Qt."""
