@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,12 @@ from torch import Tensor, nn
 
 from deeplab_studio.checkpoints.containers import GET_AGAIN, read_contents
 from deeplab_studio.checkpoints.dialects import DIALECTS, Blueprint, Dialect
+from deeplab_studio.checkpoints.dialects.base import NoSuchStride
 from deeplab_studio.checkpoints.digest import sha256_of
 from deeplab_studio.checkpoints.errors import CheckpointError
 from deeplab_studio.checkpoints.model import FileHash, LoadedModel
 from deeplab_studio.networks.deeplab import DeepLab
-from deeplab_studio.networks.profile import ScaledSize
+from deeplab_studio.networks.profile import OUTPUT_STRIDES, Profile, ScaledSize
 
 _COUNTER = "num_batches_tracked"
 """Batch normalisation's step counter: absent from files before torch 0.4.1 and without effect on predictions."""
@@ -41,6 +43,8 @@ def load(
         dialect = _recognise(tensors)
         blueprint = dialect.plan(tensors, output_stride)
         network = _build(blueprint, tensors, copy=mapped)
+        published = blueprint.profile if output_stride is None else dialect.plan(tensors, None).profile
+        profiles = (published, *_other_profiles(dialect, tensors, published.output_stride))
     except CheckpointError as error:
         raise CheckpointError(error.reason, path=path, hint=error.hint) from error
     if classes is None or len(classes) != len(blueprint.classes):
@@ -58,6 +62,7 @@ def load(
         title=blueprint.title,
         path=path,
         file_hash=FileHash(hashing),
+        profiles=profiles,
     )
     return _at_scales(model, multi_scale)
 
@@ -72,6 +77,14 @@ def _at_scales(model: LoadedModel, wanted: Literal["published", "off"] | ScaledS
             f"{model.title} looks at one scale alone", path=model.path, hint="Load it without a choice of scales."
         )
     return model.with_multi_scale(replace(model.profile.multi_scale, size=wanted))
+
+
+def _other_profiles(dialect: Dialect, tensors: Mapping[str, Tensor], published: int) -> Iterator[Profile]:
+    """The network's geometry at every output stride its weights fit besides the published one."""
+    for stride in OUTPUT_STRIDES:
+        if stride != published:
+            with contextlib.suppress(NoSuchStride):
+                yield dialect.plan(tensors, stride).profile
 
 
 def _recognise(tensors: Mapping[str, Tensor]) -> Dialect:

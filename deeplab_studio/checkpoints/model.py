@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from deeplab_studio.checkpoints.errors import CheckpointError
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.labels import LabelClass, LabelSet
 from deeplab_studio.networks.profile import MultiScaleProfile, Profile, Version
@@ -15,7 +16,7 @@ from deeplab_studio.networks.profile import MultiScaleProfile, Profile, Version
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from torch import nn
+    from deeplab_studio.networks.deeplab import DeepLab
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,25 @@ class Preprocessing:
     softmax_on: Literal["photo", "input"] = "photo"
 
 
+Scales = Literal["single", "multi"]
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How the weights of a file are used, where it leaves that open.
+
+    Parameters
+    ----------
+    output_stride : int, optional
+        Input pixels per feature cell; None for the published one.
+    scales : {"single", "multi"}, optional
+        Whether an image is looked at once, or at the published scales too; None for as published.
+    """
+
+    output_stride: int | None = None
+    scales: Scales | None = None
+
+
 class FileHash:
     """The SHA-256 of a file, perhaps still being computed: nobody who only wants the weights waits for it.
 
@@ -126,7 +146,7 @@ class LoadedModel:
 
     Parameters
     ----------
-    network : torch.nn.Module
+    network : DeepLab
         Maps a normalised image (N, 3, H, W) float32 to logits (N, classes, h, w); eval mode, CPU.
     profile : Profile
         Its geometry.
@@ -141,9 +161,12 @@ class LoadedModel:
         Where it was read from.
     file_hash : FileHash
         Of that file.
+    profiles : tuple of Profile
+        The network's geometry at every output stride its weights fit, the published one first; empty if there is only
+        `profile`.
     """
 
-    network: nn.Module
+    network: DeepLab
     profile: Profile
     preprocessing: Preprocessing
     classes: LabelSet
@@ -151,6 +174,7 @@ class LoadedModel:
     title: str
     path: Path
     file_hash: FileHash
+    profiles: tuple[Profile, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -159,14 +183,69 @@ class LoadedModel:
 
     @property
     def model_id(self) -> str:
-        """Stable name for caches and reports: the file's stem and the first eight digits of its hash."""
+        """Stable name for caches and reports: the file's stem and the first eight digits of its hash.
+
+        Followed by what is not as published: ``"-os8"``, ``"-one-scale"``.
+        """
         stem, digits = self.path.stem, self.sha256[:8]
-        return stem if digits in stem else f"{stem}-{digits}"
+        name = stem if digits in stem else f"{stem}-{digits}"
+        used, published = self.geometry, self.geometries[0]
+        stride = f"-os{used.output_stride}" if used.output_stride != published.output_stride else ""
+        return name + stride + ("-one-scale" if used.scales != published.scales else "")
 
     @property
     def version(self) -> Version:
         """Which DeepLab: ``"v1"``, ``"v2"``, ``"v3"`` or ``"v3+"``."""
         return self.profile.version
+
+    @property
+    def output_stride(self) -> int:
+        """Input pixels per feature cell."""
+        return self.profile.output_stride
+
+    @property
+    def geometry(self) -> Geometry:
+        """How the weights are used now; says both the stride and the scales."""
+        return _geometry(self.profile)
+
+    @property
+    def geometries(self) -> tuple[Geometry, ...]:
+        """Every way in which they can be used, the published one first."""
+        profiles = self.profiles or (self.profile,)
+        ways = [_geometry(profile) for profile in profiles]
+        if profiles[0].multi_scale is not None:
+            ways += [replace(way, scales="single") for way in ways]
+        return tuple(ways)
+
+    def at(self, geometry: Geometry) -> LoadedModel:
+        """The same model, weights shared, used in this way.
+
+        Raises
+        ------
+        CheckpointError
+            If the file does not leave it open.
+        """
+        profiles = {profile.output_stride: profile for profile in reversed(self.profiles or (self.profile,))}
+        published = self.geometries[0]
+        stride = geometry.output_stride or published.output_stride
+        if stride not in profiles:
+            raise CheckpointError(
+                f"this network has no output stride {stride}",
+                path=self.path,
+                hint=f"Possible: {', '.join(map(str, sorted(profiles)))}.",
+            )
+        if geometry.scales == "multi" and published.scales == "single":
+            raise CheckpointError(
+                "this network looks at one scale alone", path=self.path, hint="Leave the choice of scales out."
+            )
+        profile = profiles[stride]
+        if geometry.scales == "single":
+            profile = replace(profile, multi_scale=None)
+        if profile.output_stride == self.profile.output_stride:
+            return self if profile == self.profile else self.with_multi_scale(profile.multi_scale)
+        from deeplab_studio.networks.deeplab import with_profile
+
+        return replace(self, network=with_profile(self.network, profile), profile=profile)
 
     def with_multi_scale(self, multi_scale: MultiScaleProfile | None) -> LoadedModel:
         """The same model, weights shared, that looks at an image at other scales besides its own; None for none."""
@@ -199,3 +278,7 @@ class LoadedModel:
         except ValueError as error:
             raise StudioError(f"its classes cannot be named so: {error}", path=self.path) from error
         return replace(self, classes=classes)
+
+
+def _geometry(profile: Profile) -> Geometry:
+    return Geometry(profile.output_stride, "single" if profile.multi_scale is None else "multi")

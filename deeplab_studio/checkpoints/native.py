@@ -68,7 +68,10 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What a file of this format says about its weights. Fields added later have defaults that mean "as before"."""
+    """What a file of this format says about its weights. Fields added later have defaults that mean "as before".
+
+    `variants` are the geometries in which the same weights work at other output strides.
+    """
 
     format: int
     written_by: str
@@ -79,6 +82,7 @@ class Header:
     classes: tuple[LabelClass, ...]
     label_set: str = ""
     provenance: Provenance = Provenance()
+    variants: tuple[Profile, ...] = ()
 
     @classmethod
     def of(cls, model: LoadedModel, provenance: Provenance | None = None) -> Header:
@@ -95,6 +99,11 @@ class Header:
             classes=model.classes.classes,
             label_set=model.classes.name,
             provenance=provenance,
+            variants=tuple(
+                dataclasses.replace(other, multi_scale=model.profile.multi_scale)
+                for other in model.profiles
+                if other.output_stride != model.output_stride
+            ),
         )
 
     @classmethod

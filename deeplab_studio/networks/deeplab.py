@@ -6,6 +6,7 @@ DeepLabv1: Chen et al., ICLR 2015, section 3. DeepLabv2: Chen et al., TPAMI 2018
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from deeplab_studio.networks.aspp import Aspp, SummedAspp
@@ -66,6 +67,20 @@ class DeepLab(nn.Module):
             features = self.decoder(features, low_level)
         logits: Tensor = self.classifier(features)
         return logits
+
+
+def with_profile(network: DeepLab, profile: Profile) -> DeepLab:
+    """A network of another geometry that uses the tensors of `network`, which are shared with it and not copied.
+
+    Raises
+    ------
+    RuntimeError
+        If its tensors have other names or shapes.
+    """
+    with torch.device("meta"):
+        other = DeepLab(profile)
+    other.load_state_dict(network.state_dict(keep_vars=True), assign=True)
+    return other.train(network.training)
 
 
 def _backbone(profile: BackboneProfile, *, keep_low_level: bool) -> Backbone:

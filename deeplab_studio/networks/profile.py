@@ -17,6 +17,9 @@ FirstDilation = Literal["previous", "new", "whole-stage", "first-only"]
 Separable = Literal["no", "plain", "normalised"]
 ScaledSize = Literal["scale-factor", "floor", "floor-plus-one"]
 
+OUTPUT_STRIDES = (8, 16, 32)
+"""Input pixels per feature cell that a network may have."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normalisation:

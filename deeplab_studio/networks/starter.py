@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
-
-from deeplab_studio.networks.deeplab import DeepLab
+from deeplab_studio.networks.deeplab import DeepLab, with_profile
 from deeplab_studio.networks.profile import AsppProfile, BackboneProfile, DecoderProfile, Profile, Version
 
 STARTER_VERSIONS: tuple[Version, ...] = ("v1", "v2", "v3", "v3+")
@@ -116,7 +114,4 @@ def network_at_output_stride(network: DeepLab, output_stride: int) -> DeepLab:
     ValueError
         See `at_output_stride`.
     """
-    with torch.device("meta"):
-        other = DeepLab(at_output_stride(network.profile, output_stride))
-    other.load_state_dict(network.state_dict(keep_vars=True), assign=True)
-    return other.train(network.training)
+    return with_profile(network, at_output_stride(network.profile, output_stride))

@@ -116,17 +116,21 @@ def paper_rates(output_stride: int) -> tuple[int, ...]:
     return (12, 24, 36) if output_stride == 8 else (6, 12, 18)
 
 
+class NoSuchStride(CheckpointError):
+    """The network cannot be run at the wanted output stride."""
+
+
 def choose_output_stride(wanted: int | None, published: int, *others: int) -> int:
     """The wanted output stride if the network has it, the published one if none is wanted.
 
     Raises
     ------
-    CheckpointError
+    NoSuchStride
         If the network cannot be run at the wanted stride.
     """
     if wanted is None:
         return published
     if wanted not in (published, *others):
         known = ", ".join(map(str, sorted((published, *others))))
-        raise CheckpointError(f"this network has no output stride {wanted}", hint=f"Possible: {known}.")
+        raise NoSuchStride(f"this network has no output stride {wanted}", hint=f"Possible: {known}.")
     return wanted

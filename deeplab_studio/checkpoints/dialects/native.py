@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from deeplab_studio.checkpoints.dialects.base import Blueprint, Dialect, choose_
 from deeplab_studio.checkpoints.errors import CheckpointError
 from deeplab_studio.checkpoints.native import HEADER_KEY, NAME, Header
 from deeplab_studio.networks.deeplab import DeepLab
+from deeplab_studio.networks.profile import OUTPUT_STRIDES, Profile
+from deeplab_studio.networks.starter import at_output_stride
 
 
 def recognises(keys: Collection[str]) -> bool:
@@ -21,10 +24,13 @@ def recognises(keys: Collection[str]) -> bool:
 def plan(tensors: Mapping[str, Tensor], output_stride: int | None) -> Blueprint:
     """Lay out the network such a file holds."""
     header = Header.parse(bytes(tensors[HEADER_KEY].numpy()).decode())
-    choose_output_stride(output_stride, header.profile.output_stride)
+    profiles = {profile.output_stride: profile for profile in (*_starters(header.profile), *header.variants)}
+    profiles[header.profile.output_stride] = header.profile
+    others = profiles.keys() - {header.profile.output_stride}
+    profile = profiles[choose_output_stride(output_stride, header.profile.output_stride, *others)]
     try:
         with torch.device("meta"):
-            DeepLab(header.profile)
+            DeepLab(profile)
     except Exception as error:  # anybody may have written the header, and torch raises what it likes
         first_line = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise CheckpointError(
@@ -32,7 +38,7 @@ def plan(tensors: Mapping[str, Tensor], output_stride: int | None) -> Blueprint:
             hint="Convert the original file again.",
         ) from error
     return Blueprint(
-        profile=header.profile,
+        profile=profile,
         preprocessing=header.preprocessing,
         classes=header.labels,
         title=header.title,
@@ -42,6 +48,13 @@ def plan(tensors: Mapping[str, Tensor], output_stride: int | None) -> Blueprint:
 
 
 DIALECT = Dialect(NAME, recognises, plan)
+
+
+def _starters(profile: Profile) -> Iterator[Profile]:
+    """The geometries of a starter model's weights, which its file need not list."""
+    for stride in OUTPUT_STRIDES:
+        with contextlib.suppress(ValueError):
+            yield at_output_stride(profile, stride)
 
 
 class _Unchanged(dict[str, str]):
