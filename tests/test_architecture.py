@@ -47,6 +47,7 @@ DISTRIBUTIONS = {
     "h5py": {"h5py"},
     "safetensors": {"safetensors"},
     "typing-extensions": {"typing_extensions"},
+    "tomli": {"tomli"},
     "pydensecrf2": {"pydensecrf"},
     "onnx": {"onnx"},
     "onnxscript": {"onnxscript"},
