@@ -175,7 +175,7 @@ class LabelChanges(QObject):
             if back:
                 lost += not history.unrelabel(step.serial)
             else:
-                history.relabel(change.table)
+                history.relabel(change.table, step.serial)
         for item_id, stamp in outcome.stamps.items():
             known = histories.find(item_id)
             if known is not None:

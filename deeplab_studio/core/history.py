@@ -152,10 +152,19 @@ class History:
 
     # With a change of the label set
 
-    def relabel(self, table: Labels) -> None:
-        """Speak in new class ids from now on: (256,) uint8 `table` holds the new id of every old one."""
+    def relabel(self, table: Labels, serial: int) -> None:
+        """Let edits older than `serial` speak in new class ids.
+
+        Parameters
+        ----------
+        table : (256,) uint8 array
+            The new id of every old one.
+        serial : int
+            Newer edits, undone before the change was taken back and is made again now, do already.
+        """
         for edit in (*self._done, *self._undone):
-            edit.relabel(table)
+            if edit.serial < serial:
+                edit.relabel(table)
 
     def unrelabel(self, serial: int) -> bool:
         """Take the last `relabel` back for edits older than `serial`.

@@ -104,7 +104,7 @@ def test_undo_and_redo_speak_the_class_ids_of_now() -> None:
     table = np.arange(256, dtype=np.uint8)
     table[:4] = [5, 6, 7, 8]
     class_map.labels[:] = table[class_map.labels]
-    history.relabel(table)
+    history.relabel(table, next_serial())
     history.redo()
     assert (class_map.labels == 8).all()
     history.undo()
@@ -121,7 +121,7 @@ def test_taking_a_relabelling_back_gives_the_old_ids_back_even_where_classes_wer
     serial = next_serial()
     before = class_map.labels.copy()
     class_map.labels[:] = merged[before]
-    history.relabel(merged)
+    history.relabel(merged, serial)
     class_map.labels[:] = before
     assert history.unrelabel(serial)
     history.undo()
@@ -133,11 +133,11 @@ def test_taking_a_relabelling_back_forgets_what_was_painted_since() -> None:
     history = painted(class_map, 2)
     table = np.arange(256, dtype=np.uint8)
     serial = next_serial()
-    history.relabel(table)
+    history.relabel(table, serial)
     history.push(Edit.of_details("Done", {"state": ("new", "done")}))
     assert history.unrelabel(serial)
     assert history.names == ["step 1", "step 2", "Done"]
-    history.relabel(table)
+    history.relabel(table, serial)
     history.push(class_map.replace(np.full((8, 8), 9, np.uint8), "later"))
     assert not history.unrelabel(serial)
     assert len(history) == 0
@@ -189,7 +189,7 @@ def test_undoing_everything_gives_the_first_map_back(actions: list[str]) -> None
             table[:9] = rng.permutation(9)
             for labels in (class_map.labels, expected):
                 labels[:] = table[labels]
-            history.relabel(table)
+            history.relabel(table, next_serial())
         elif action == "undo":
             history.undo()
         else:
