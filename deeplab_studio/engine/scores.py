@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from deeplab_studio.core.geometry import Rect
 from deeplab_studio.core.labels import LabelSet
 
 Floats = npt.NDArray[np.float32]
@@ -202,6 +203,30 @@ class Scores:
         right_side = upper[:, next_column] + down * (lower[:, next_column] - upper[:, next_column])
         result: Floats = left_side + right * (right_side - left_side)
         return result
+
+    def cropped(self, rect: Rect) -> Scores:
+        """The scores of a part of the photo.
+
+        Where they are to be taken at the size the network saw (`seen`), the part's softmax is taken at its own size
+        instead.
+
+        Parameters
+        ----------
+        rect : Rect
+            Inside the photo.
+
+        Raises
+        ------
+        ValueError
+            If it is empty or reaches outside.
+        """
+        if rect.is_empty or rect != rect.clipped(*self.image_size):
+            raise ValueError(f"{rect} is no part of a photo of {self.image_size}")
+        rows, columns = (
+            AxisMap(axis.scale, axis.offset + axis.scale * first)
+            for axis, first in ((self.rows, rect.top), (self.columns, rect.left))
+        )
+        return Scores(self.logits, rows, columns, (rect.height, rect.width), self.label_set, self.model_id)
 
     @cached_property
     def _peaks(self) -> Floats:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from deeplab_studio.core.geometry import Rect
 from deeplab_studio.core.labels import LabelSet
 from deeplab_studio.engine.scores import AxisMap, Scores
 
@@ -225,3 +226,17 @@ def test_uncertainty_is_the_mean_entropy_of_the_photo_without_its_padding() -> N
     logits[:, :, 6:] = 0
     logits[0, :, :6] += 30
     assert scores_of(logits, (96, 44), padded=(96, 96)).uncertainty() < 0.01
+
+
+def test_a_part_of_the_photo_has_the_scores_it_has_in_the_whole() -> None:
+    rng = np.random.default_rng(5)
+    rows = AxisMap.of_network(pixels=60, shown=60, padded=64, cells=9, align_corners=True)
+    columns = AxisMap.of_network(pixels=80, shown=80, padded=80, cells=11, align_corners=False)
+    labels = LabelSet.from_names(["a", "b", "c"])
+    whole = Scores(rng.normal(0, 3, (3, 9, 11)).astype(np.float32), rows, columns, (60, 80), labels, "m")
+    part = whole.cropped(Rect(13, 7, 50, 80))
+    assert part.image_size == (37, 73)
+    np.testing.assert_allclose(part.probabilities(), whole.probabilities()[:, 13:50, 7:80], atol=1e-5)
+    np.testing.assert_array_equal(part.class_map(), whole.class_map()[13:50, 7:80])
+    with pytest.raises(ValueError, match="no part"):
+        whole.cropped(Rect(13, 7, 61, 80))
