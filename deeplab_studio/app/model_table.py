@@ -244,7 +244,7 @@ class ModelTable(QAbstractTableModel):
         if column == ON_VOC:
             return "–"
         figure = QLocale().toString(100 * card.result.miou_known, "f", 1)
-        return self.tr("{0} · of what it knows, {1}").format(figure, card.result.measured_on)
+        return self.tr("{0} · {1} VOC classes").format(figure, len(card.known))
 
     def row_size_text(self, row: Row) -> str:
         """Size of the file, or what is known of it."""
@@ -259,7 +259,7 @@ class ModelTable(QAbstractTableModel):
         if row.card is not None:
             return f"{row.card.backbone} · {row.card.publisher}"
         if row.starter is not None:
-            return self.tr("knows {0}").format(", ".join(row.starter.known))
+            return self.tr("knows {0}").format(", ".join(name for name in row.starter.known if name != "background"))
         return str(row.model.path.parent) if row.model is not None else ""
 
     def _sort_key(self, row: Row, column: int) -> Any:
@@ -354,6 +354,7 @@ class CardDelegate(QStyledItemDelegate):
                 after = option.rect.left() + _INDENT + option.fontMetrics.horizontalAdvance(text) + GAP
                 top = QRect(option.rect.adjusted(0, GAP // 2, 0, 0))
                 top.setHeight(option.fontMetrics.height())
+                painter.setClipRect(option.rect)
                 self._badge(painter, option, badge, selected, after, top)
         painter.restore()
 
