@@ -28,7 +28,7 @@ def page() -> str:
                 lines.append(f"| {spec.text.replace('&', '').rstrip('…')} | {keys} | {spec.tip} |")
         lines.append("")
     lines += ["## On the canvas", "", "| what | key or mouse |", "|---|---|"]
-    lines += [f"| {what} | `{how}` |" for what, how in canvas_rows()]
+    lines += [f"| {what} | `{how}` |" for what, how in [("Class by its number", "0 … 9"), *canvas_rows()]]
     return "\n".join([*lines, ""])
 
 

@@ -9,7 +9,8 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QToolBar, QWidget
 
 from deeplab_studio.app import icons
-from deeplab_studio.app.action_rows import ACTIONS, MENUS
+from deeplab_studio.app.action_rows import ACTIONS, MENUS, ActionSpec
+from deeplab_studio.app.keymap import Keymap, shown
 
 TOOL_GROUP = "tool"
 """The tools of the canvas: one of them is in use."""
@@ -29,6 +30,8 @@ class Actions(QObject):
         Owner of the actions; their shortcuts work wherever the window has the focus.
     callbacks : mapping of str to callable
         By action id; checkable and held ones are called with a bool. Exactly the ids of the table.
+    keymap : Keymap, optional
+        The keys; those of the table by default.
 
     Raises
     ------
@@ -36,8 +39,11 @@ class Actions(QObject):
         If an action has no callback or a callback no action.
     """
 
-    def __init__(self, window: QWidget, callbacks: Mapping[str, Callable[..., None]]) -> None:
+    def __init__(
+        self, window: QWidget, callbacks: Mapping[str, Callable[..., None]], keymap: Keymap | None = None
+    ) -> None:
         super().__init__(window)
+        self._keymap = keymap
         unknown = {spec.id for spec in ACTIONS} ^ set(callbacks)
         if unknown:
             raise KeyError(f"actions and callbacks differ in {', '.join(sorted(unknown))}")
@@ -47,19 +53,9 @@ class Actions(QObject):
         for spec in ACTIONS:
             action = QAction(translated(spec.text), window)
             action.setObjectName(spec.id)
-            tip = translated(spec.tip) if spec.tip else action.text().replace("&", "").rstrip("…")
-            shown = ", ".join(
-                QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText) for key in spec.shortcuts
-            )
-            action.setToolTip(f"{tip} ({shown})" if shown else tip)
-            action.setStatusTip(tip)
+            action.setStatusTip(_tip(spec))
             action.setCheckable(spec.checkable)
-            if spec.hold:
-                key = QKeySequence(spec.shortcuts[0])[0].key()  # type: ignore[index]  # it is, the stubs do not say so
-                self._held[key] = (action, callbacks[spec.id])
-                action.setText(f"{action.text()}\t{shown}")
-            else:
-                action.setShortcuts([QKeySequence(key) for key in spec.shortcuts])
+            if not spec.hold:
                 # `triggered`, not `toggled`: only a person's click calls back, showing a state does not.
                 callback = callbacks[spec.id]
                 action.triggered.connect(_with_argument(callback) if spec.checkable else _without_argument(callback))
@@ -69,6 +65,10 @@ class Actions(QObject):
                 groups[spec.group].addAction(action)
             window.addAction(action)
             self._actions[spec.id] = action
+        self._callbacks = dict(callbacks)
+        self._load_keys()
+        if keymap is not None:
+            keymap.changed.connect(self._load_keys)
 
     def __getitem__(self, action_id: str) -> QAction:
         return self._actions[action_id]
@@ -113,6 +113,26 @@ class Actions(QObject):
                 gap = False
                 bar.addAction(self._actions[spec.id])
 
+    def keys(self, action_id: str) -> tuple[str, ...]:
+        """The keys an action has now, the one that is shown first."""
+        return _SPECS[action_id].shortcuts if self._keymap is None else self._keymap.keys(action_id)
+
+    def _load_keys(self) -> None:
+        """Give every action its keys, in its menu entry and its tooltip too."""
+        self._held.clear()
+        for spec in ACTIONS:
+            action, keys = self._actions[spec.id], self.keys(spec.id)
+            names = shown(keys)
+            action.setToolTip(f"{_tip(spec)} ({names})" if names else _tip(spec))
+            if spec.hold:
+                # Not a shortcut of Qt's, which does not tell when a key is let go.
+                if keys:
+                    key = QKeySequence(keys[0])[0].key()  # type: ignore[index]  # it is, the stubs do not say so
+                    self._held[key] = (action, self._callbacks[spec.id])
+                action.setText(f"{translated(spec.text)}\t{names}" if names else translated(spec.text))
+            else:
+                action.setShortcuts([QKeySequence(key) for key in keys])
+
     def key_held(self, key: Qt.Key, pressed: bool) -> bool:
         """Tell the action that works while `key` is held; False if there is none."""
         if key not in self._held:
@@ -121,6 +141,13 @@ class Actions(QObject):
         if action.isEnabled() or not pressed:
             callback(pressed)
         return True
+
+
+_SPECS = {spec.id: spec for spec in ACTIONS}
+
+
+def _tip(spec: ActionSpec) -> str:
+    return translated(spec.tip) if spec.tip else translated(spec.text).replace("&", "").rstrip("…")
 
 
 def _with_argument(callback: Callable[..., None]) -> Callable[[bool], None]:

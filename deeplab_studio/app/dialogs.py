@@ -96,14 +96,6 @@ class Dialogs(QObject):
         dialog.exec()
         dialog.deleteLater()
 
-    def show_shortcuts(self) -> None:
-        """Show all keys."""
-        from deeplab_studio.app.shortcuts_dialog import ShortcutsDialog
-
-        dialog = ShortcutsDialog(self._window)
-        dialog.exec()
-        dialog.deleteLater()
-
     def show_about(self) -> None:
         """Say what this is."""
         from deeplab_studio import __version__

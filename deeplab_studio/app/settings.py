@@ -176,6 +176,8 @@ SETTINGS: tuple[Setting, ...] = (
         low=4 * MIB,
         high=1 << 34,
     ),
+    Setting("keys/own", {}, "json"),
+    Setting("palette/recent", {}, "json"),
     Setting("files/last_folder", "", "folder"),
     Setting("files/last_export_folder", "", "folder"),
 )

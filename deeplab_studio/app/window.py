@@ -26,6 +26,7 @@ from deeplab_studio.app.dialogs import MODEL_SUFFIXES, Dialogs, local_paths
 from deeplab_studio.app.document import CrfSettings, Document
 from deeplab_studio.app.file_list import FileList
 from deeplab_studio.app.inspector import ModelInspector
+from deeplab_studio.app.keyboard import Keyboard
 from deeplab_studio.app.models import ModelChoices
 from deeplab_studio.app.panels.classes import ClassesPanel
 from deeplab_studio.app.panels.crf import CrfPanel
@@ -38,6 +39,7 @@ from deeplab_studio.app.panels.view import ViewPanel
 from deeplab_studio.app.readout import Readout
 from deeplab_studio.app.session import Session
 from deeplab_studio.app.stage_view import StageView
+from deeplab_studio.app.statistics_view import StatisticsView
 from deeplab_studio.app.toolbox import Toolbox
 from deeplab_studio.app.view_state import ViewState
 
@@ -76,7 +78,9 @@ class MainWindow(QMainWindow):
         )
         self.activity = ActivityClock(self)
         self.activity.counted.connect(lambda item_id, seconds: self.session.figures.add_seconds({item_id: seconds}))
-        self.actions_ = Actions(self, self._callbacks())
+        self.statistics = StatisticsView(self.session, self.files_panel, self.activity.tell, self)
+        self.keyboard = Keyboard(self, self.session, settings)
+        self.actions_ = Actions(self, self._callbacks(), self.keyboard.keymap)
         self._lay_out()
         self._connect_session()
         self._connect_panels()
@@ -162,6 +166,7 @@ class MainWindow(QMainWindow):
         self.stages.attach(stages, self.actions_)
         self.crf_tools.attach(self.actions_)
         docks = [files, view, classes, crf, stages]
+        self.keyboard.attach([self.canvas, files, view, classes, crf, stages, self.toolbox.options_bar, models])
         self.resizeDocks([files, classes], [260, 290], Qt.Orientation.Horizontal)
         self.resizeDocks([files, view], [560, 260], Qt.Orientation.Vertical)
         self.resizeDocks([classes, crf], [430, 390], Qt.Orientation.Vertical)
@@ -206,13 +211,13 @@ class MainWindow(QMainWindow):
             "outlines": self.view.set_outlines,
             "show_pins": self.view.set_pins,
             "peek": self.view.peek,
-            "shortcuts": self.dialogs.show_shortcuts,
             "about": self.dialogs.show_about,
         }
         callbacks |= self.toolbox.callbacks()
         callbacks |= {f"theme_{name}": partial(self._use_theme, name) for name in ("system", "light", "dark")}
         callbacks |= {**self.stages.callbacks(), **self.crf_tools.callbacks()}
         callbacks |= {**self.models.callbacks(), **self.inspector.callbacks(), **self.file_list.callbacks()}
+        callbacks |= {**self.statistics.callbacks(), **self.keyboard.callbacks()}
         callbacks |= self.class_list.callbacks()
         return callbacks
 
@@ -402,6 +407,7 @@ class MainWindow(QMainWindow):
         self.settings.save_window_state(self.saveGeometry(), self.saveState())
         self.readout.close()
         self.activity.tell()
+        self.statistics.close()
         self.file_list.close()
         self.stages.close()
         self.crf_tools.close()

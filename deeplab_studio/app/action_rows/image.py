@@ -107,4 +107,14 @@ ROWS: tuple[ActionSpec, ...] = (
         "filter",
         QT_TRANSLATE_NOOP("Actions", "Empty the filter of the list"),
     ),
+    ActionSpec(
+        "statistics",
+        QT_TRANSLATE_NOOP("Actions", "S&tatistics…"),
+        "&Image",
+        (),
+        "report",
+        QT_TRANSLATE_NOOP("Actions", "Pixels and images of every class, states, time, as a table, bars and CSV"),
+        "items",
+        gap=True,
+    ),
 )

@@ -67,6 +67,15 @@ ROWS: tuple[ActionSpec, ...] = (
         needs="image",
         tip=QT_TRANSLATE_NOOP("Actions", "Switch the active class between class 0 and the one used before"),
     ),
+    ActionSpec(
+        "find_class",
+        QT_TRANSLATE_NOOP("Actions", "C&hoose a class…"),
+        "&Tools",
+        ("#",),
+        "labels",
+        QT_TRANSLATE_NOOP("Actions", "Type a part of the name, or the number, of the class to paint with"),
+        "image",
+    ),
     *(
         ActionSpec(
             f"class_{digit}", QT_TRANSLATE_NOOP("Actions", "Class by its number"), "", (str(digit),), needs="image"

@@ -45,6 +45,15 @@ ROWS: tuple[ActionSpec, ...] = (
         "peek", QT_TRANSLATE_NOOP("Actions", "Bare photo while held"), "&View", ("H",), hold=True, needs="image"
     ),
     ActionSpec(
+        "focus_next",
+        QT_TRANSLATE_NOOP("Actions", "Ne&xt panel"),
+        "&View",
+        ("F6",),
+        tip=QT_TRANSLATE_NOOP("Actions", "Give the keys to the next panel: canvas, images, view, classes, CRF, stages"),
+        gap=True,
+    ),
+    ActionSpec("focus_previous", QT_TRANSLATE_NOOP("Actions", "Pre&vious panel"), "&View", ("Shift+F6",)),
+    ActionSpec(
         "theme_system",
         QT_TRANSLATE_NOOP("Actions", "Colours of the &system"),
         "&View",

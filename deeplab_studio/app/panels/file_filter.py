@@ -82,6 +82,7 @@ class ClassPopup(QFrame):
         self.least.setAccessibleName(self.tr("At least so many pixels"))
         self.least.valueChanged.connect(self.leastChanged)
         least = QHBoxLayout()
+        least.setSpacing(GAP)
         least.addWidget(QLabel(self.tr("At least")))
         least.addWidget(self.least, 1)
         layout = QVBoxLayout(self)
@@ -305,7 +306,7 @@ class FilterBar(QWidget):
             text = self._label_set.name_of(self._class_id)
             colour = VOID_COLOUR if self._class_id == VOID else self._label_set[self._class_id].colour
             picture = QIcon(SwatchIcon(QColor(*colour)))
-        self.class_button.setText(text)
+        self.class_button.setText(f" {text}")  # the style puts icon and text too close together
         self.class_button.setIcon(picture)
         self.class_button.setToolTip(self.tr("Only images with pixels of a class: {0}").format(text))
 

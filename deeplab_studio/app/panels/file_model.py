@@ -167,6 +167,7 @@ class FileModel(QAbstractListModel):
         super().__init__(parent)
         self._all: list[ItemRow] = []
         self._keys: list[str] = []
+        self._name_keys: list[str] = []
         self._place: dict[int, int] = {}
         self._shown: list[int] = []
         self._row: dict[int, int] = {}
@@ -196,6 +197,7 @@ class FileModel(QAbstractListModel):
         """Replace all items; the figures of those that stay are kept."""
         self._all = list(items)
         self._keys = [searchable(item.name) for item in self._all]
+        self._name_keys = []
         self._place = {item.id: place for place, item in enumerate(self._all)}
         self._counts = Counter(item.state for item in self._all)
         self._counts[PROBLEM] = sum(1 for item in self._all if item.problem)
@@ -340,7 +342,8 @@ class FileModel(QAbstractListModel):
             return places[::-1] if descending else places
         value: Callable[[int], Any]
         if key == "name":
-            value = lambda place: natural_key(self._all[place].name)  # noqa: E731
+            self._name_keys = self._name_keys or [natural_key(item.name) for item in self._all]
+            value = self._name_keys.__getitem__
         elif key == "state":
             value = lambda place: STATES.index(self._all[place].state)  # noqa: E731
         elif key == "pixels":

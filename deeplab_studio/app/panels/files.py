@@ -218,7 +218,7 @@ class FilesPanel(QWidget):
     stateRequested = Signal(list, str)
     removeRequested = Signal(list)
     showInFolderRequested = Signal(int)
-    arranged = Signal(list)
+    arranged = Signal(object)
 
     def __init__(self, parent: QWidget | None = None, *, thumbnail_bytes: int = 48 * MIB) -> None:
         super().__init__(parent)

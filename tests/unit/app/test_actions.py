@@ -12,7 +12,8 @@ from pytestqt.qtbot import QtBot
 from deeplab_studio.app.action_rows import ACTIONS, MENUS
 from deeplab_studio.app.actions import Actions
 from deeplab_studio.app.icons import GLYPHS
-from deeplab_studio.app.shortcuts_dialog import ShortcutsDialog
+from deeplab_studio.app.keymap import Keymap
+from deeplab_studio.app.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -95,16 +96,25 @@ def test_menus_and_toolbar_hold_what_the_table_says(actions: Actions, window: QM
         assert not each.actions()[0].isSeparator()
 
 
-def test_the_list_of_keys_can_be_filtered(qtbot: QtBot) -> None:
-    dialog = ShortcutsDialog()
-    qtbot.addWidget(dialog)
-    dialog.filter_edit.setText("brush")
-    tree = dialog.tree
-    shown = [
-        tree.topLevelItem(i).text(0) for i in range(tree.topLevelItemCount()) if not tree.topLevelItem(i).isHidden()
-    ]
-    assert "Brush" in shown
-    assert "Undo" not in shown
+def test_keys_a_person_has_chosen_work_at_once(
+    window: QMainWindow, called: list[tuple[object, ...]], tmp_path: Path
+) -> None:
+    keymap = Keymap(Settings(tmp_path / "settings.ini"))
+    actions = Actions(
+        window, {spec.id: lambda *values, name=spec.id: called.append((name, *values)) for spec in ACTIONS}, keymap
+    )
+    keymap.add("undo", "J")
+    keymap.add("peek", "T")
+    assert [key.toString() for key in actions["undo"].shortcuts()] == ["Ctrl+Z", "J"]
+    assert actions["undo"].toolTip() == "Undo (Ctrl+Z, J)"
+    assert actions["peek"].text().endswith("\tT")
+    assert not actions.key_held(Qt.Key.Key_H, True)
+    actions["peek"].setEnabled(True)
+    assert actions.key_held(Qt.Key.Key_T, True)
+    assert called == [("peek", True)]
+    keymap.remove("peek", "T")
+    assert not actions.key_held(Qt.Key.Key_T, True)
+    assert "\t" not in actions["peek"].text()
 
 
 def test_the_page_of_keys_is_up_to_date() -> None:

@@ -313,7 +313,7 @@ class TestClassFilter:
         qtbot.keyClicks(popup.search, "aero")
         qtbot.keyClick(popup.search, Qt.Key.Key_Return)
         assert panel.shown_ids() == [10, 3]
-        assert panel.filters.class_button.text() == "aeroplane"
+        assert panel.filters.class_button.text().strip() == "aeroplane"
         assert not popup.isVisible()
 
     def test_the_filter_follows_the_figures_when_the_list_is_arranged(self, panel):
