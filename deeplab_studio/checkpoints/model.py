@@ -204,6 +204,11 @@ class LoadedModel:
         return self.profile.output_stride
 
     @property
+    def output_strides(self) -> tuple[int, ...]:
+        """Those the weights fit, the smallest first."""
+        return tuple(sorted(profile.output_stride for profile in self.profiles or (self.profile,)))
+
+    @property
     def geometry(self) -> Geometry:
         """How the weights are used now; says both the stride and the scales."""
         return _geometry(self.profile)
@@ -232,7 +237,7 @@ class LoadedModel:
             raise CheckpointError(
                 f"this network has no output stride {stride}",
                 path=self.path,
-                hint=f"Possible: {', '.join(map(str, sorted(profiles)))}.",
+                hint=f"Possible: {', '.join(map(str, self.output_strides))}.",
             )
         if geometry.scales == "multi" and published.scales == "single":
             raise CheckpointError(

@@ -33,10 +33,9 @@ def facts(
         ("classes", f"{len(model.classes)}: {', '.join(model.classes.names)}"),
         ("preprocessing", preprocessing_text(model)),
         ("photo", f"{size(anatomy.photo_size)}, {what} {size(inspection.input_size)}"),
-        (
-            "output stride",
-            f"{model.profile.output_stride}; scores {size(trace.score_size)} at stride {model.profile.score_stride}",
-        ),
+        ("output stride", strides_text(model)),
+        ("scores", f"{size(trace.score_size)}, stride {model.profile.score_stride}"),
+        ("scales", scales_text(model)),
         ("parameters", f"{trace.parameters:,}"),
         ("multiply-adds", f"{trace.multiply_adds:,}{' per tile' if anatomy.tiled else ''}"),
         ("receptive field", f"{trace.receptive_field:,} pixels{'; the whole image' * trace.image_level}"),
@@ -61,6 +60,27 @@ def facts(
             ("mIoU", f"{result.miou_known:.3f} of what it knows, {result.miou:.3f} of all, on {result.measured_on}"),
         ]
     return found
+
+
+def strides_text(model: LoadedModel) -> str:
+    """The output stride of a model, and those it could have."""
+    others = [str(stride) for stride in model.output_strides if stride != model.output_stride]
+    return "; also ".join(filter(None, (str(model.output_stride), ", ".join(others))))
+
+
+def scales(model: LoadedModel) -> tuple[float, ...]:
+    """The scales at which a model looks at a photo, the largest first."""
+    more = model.profile.multi_scale.scales if model.profile.multi_scale is not None else ()
+    return tuple(sorted((1.0, *more), reverse=True))
+
+
+def scales_text(model: LoadedModel) -> str:
+    """The scales at which a model looks at a photo, and whether that is open."""
+    looked_at = scales(model)
+    several = any(way.scales == "multi" for way in model.geometries)
+    if len(looked_at) == 1:
+        return "one; published with several" if several else "one"
+    return f"{', '.join(f'{scale:g}' for scale in looked_at)}, their largest scores; also one alone"
 
 
 def _figures(starter: StarterCard, names: Iterable[str]) -> str:
@@ -119,7 +139,9 @@ def document(model: LoadedModel, header: Header | None, anatomy: Anatomy) -> dic
         "input_size": list(inspection.input_size),
         "tiled": anatomy.tiled,
         "score_size": list(trace.score_size),
-        "output_stride": model.profile.output_stride,
+        "output_stride": model.output_stride,
+        "output_strides": list(model.output_strides),
+        "scales": list(scales(model)),
         "score_stride": model.profile.score_stride,
         "parameters": trace.parameters,
         "multiply_adds": trace.multiply_adds,

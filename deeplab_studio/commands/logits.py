@@ -1,4 +1,7 @@
-"""Write the network's native logits for one image at its own size, without resizing, as a (C, h, w) float32 array."""
+"""Write the network's native logits for one image at its own size, without resizing, as a (C, h, w) float32 array.
+
+They are those of one scale unless --scales multi asks for the fused ones.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from deeplab_studio.commands.console import Report, say, say_json
-from deeplab_studio.commands.options import add_device, open_predictor
+from deeplab_studio.commands.options import add_device, add_geometry, open_predictor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", type=Path)
     parser.add_argument("out", metavar="OUT.npy", type=Path)
     parser.add_argument("--json", action="store_true", help="describe the result as JSON on stdout")
+    add_geometry(parser)
     add_device(parser)
 
 
@@ -29,7 +33,7 @@ def run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 
     image = load_image(options.image)
     predictor = open_predictor(options, Report().notice)
-    logits = predictor.native_logits(image.pixels)
+    logits = predictor.native_logits(image.pixels, several_scales=options.scales == "multi")
     with atomic_write(options.out) as temporary, temporary.open("wb") as file:
         np.save(file, logits)
     if options.json:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from deeplab_studio.commands import publish
 from deeplab_studio.commands.console import Report, say, say_json, show_table
-from deeplab_studio.commands.options import find_model, known_models
+from deeplab_studio.commands.options import add_geometry, known_models, load_model
 from deeplab_studio.core.errors import StudioError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     each = action("inspect", "take a model apart: version, rates, receptive field, multiply-adds")
     each.add_argument("model", metavar="ID|FILE")
     each.add_argument("--size", type=_size, metavar="WxH", help="size of the photo (500x375, most of Pascal VOC's)")
+    add_geometry(each)
     each.add_argument("--json", action="store_true", help="as JSON on stdout")
 
     each = action("add", "convert checkpoints of any known dialect into the library; the files stay as they are")
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     each = action("export", "write a model as ONNX for any image size, checked against torch")
     each.add_argument("model", metavar="ID|FILE")
     each.add_argument("out", metavar="OUT.onnx", type=Path)
+    add_geometry(each)
     each.add_argument("--json", action="store_true", help="as JSON on stdout")
 
     publish.add_arguments(action("publish", "measure the models of a training run and write them as starter models"))
@@ -201,8 +203,8 @@ def _inspect(options: argparse.Namespace, library: ModelLibrary, report: Report)
     from deeplab_studio.commands import anatomy as texts
     from deeplab_studio.engine.anatomy import TYPICAL_PHOTO, examine
 
-    path = find_model(options.model, library)
-    model = library.load(path)
+    model = load_model(options, library)
+    path = model.path
     header = read_header(path)
     try:
         anatomy = examine(model.profile, model.preprocessing, *(options.size or TYPICAL_PHOTO))
@@ -225,7 +227,7 @@ def _inspect(options: argparse.Namespace, library: ModelLibrary, report: Report)
 def _export(options: argparse.Namespace, library: ModelLibrary, report: Report) -> None:
     from deeplab_studio.checkpoints.onnx_export import export_onnx
 
-    model = library.load(find_model(options.model, library))
+    model = load_model(options, library)
     report.notice(f"Exporting {model.title}; this takes a minute.")
     done = export_onnx(model, options.out)
     if options.json:

@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deeplab_studio.core.errors import StudioError
+from deeplab_studio.networks.profile import OUTPUT_STRIDES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from deeplab_studio.checkpoints.library import ModelLibrary
+    from deeplab_studio.checkpoints.model import LoadedModel
     from deeplab_studio.crf.backends import Engine
     from deeplab_studio.crf.params import CrfParams
     from deeplab_studio.engine import Predictor
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add ``--model``, ``--device``, ``--size`` and ``--precision``."""
+    """Add ``--model``, ``--output-stride``, ``--scales``, ``--device``, ``--size`` and ``--precision``."""
     parser.add_argument("--model", required=True, metavar="ID|FILE", help="checkpoint file, or model of the library")
+    add_geometry(parser)
     add_device(parser)
     parser.add_argument(
         "--size",
@@ -33,6 +36,21 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         choices=("exact", "fast"),
         default="exact",
         help="float32 (exact), or bfloat16 or float16, which is faster and changes some labels (fast)",
+    )
+
+
+def add_geometry(parser: argparse.ArgumentParser) -> None:
+    """Add ``--output-stride`` and ``--scales``."""
+    parser.add_argument(
+        "--output-stride",
+        type=int,
+        choices=OUTPUT_STRIDES,
+        help="input pixels per feature cell: 8 is finer and costs more than 16 (as published)",
+    )
+    parser.add_argument(
+        "--scales",
+        choices=("single", "multi"),
+        help="look at a photo once, or at the published scales too, where the model has some (as published)",
     )
 
 
@@ -92,20 +110,33 @@ def crf_params(text: str, parser: argparse.ArgumentParser, engine: Engine = "aut
 
 
 def open_predictor(options: argparse.Namespace, on_notice: Callable[[str], None]) -> Predictor:
-    """The predictor that ``--model``, ``--device``, ``--size`` and ``--precision`` ask for."""
+    """The predictor that the options of `add_model` ask for."""
     from deeplab_studio.checkpoints.library import ModelLibrary
     from deeplab_studio.engine import Predictor, resolve_device
 
     device = resolve_device(options.device)
     library = ModelLibrary()
-    model = library.load(find_model(options.model, library))
     return Predictor(
-        model,
+        load_model(options, library),
         device,
         on_notice,
         size=getattr(options, "size", "model"),
         precision=getattr(options, "precision", "exact"),
     )
+
+
+def load_model(options: argparse.Namespace, library: ModelLibrary) -> LoadedModel:
+    """The model that ``--model``, ``--output-stride`` and ``--scales`` ask for.
+
+    Raises
+    ------
+    StudioError
+        If there is no such model, or it does not leave stride or scales open.
+    """
+    from deeplab_studio.checkpoints.model import Geometry
+
+    model = library.load(find_model(options.model, library))
+    return model.at(Geometry(options.output_stride, options.scales))
 
 
 def find_model(wanted: str, library: ModelLibrary) -> Path:

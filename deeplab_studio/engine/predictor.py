@@ -147,7 +147,9 @@ class Predictor:
         on_input = self.preprocessing.softmax_on == "input" and shown != (height, width)
         return scores((height, width), scores(shown) if on_input else None)
 
-    def native_logits(self, image: Pixels, cancel: CancelToken | None = None) -> npt.NDArray[np.float32]:
+    def native_logits(
+        self, image: Pixels, cancel: CancelToken | None = None, *, several_scales: bool = False
+    ) -> npt.NDArray[np.float32]:
         """The network's output for a photo at its own size, in one pass and at one scale.
 
         Parameters
@@ -156,6 +158,8 @@ class Predictor:
             RGB, upright. Normalised as the model wants, not resized, and padded only if the network cannot take it
             otherwise.
         cancel : CancelToken, optional
+        several_scales : bool
+            Fuse the model's scales, if it has several.
 
         Returns
         -------
@@ -173,7 +177,7 @@ class Predictor:
         padded = self._input_size(height, width, like_authors=False)
         with self._lock:
             try:
-                return self._attempt(image, (0, 0), padded, None, cancel, None, one_scale=True)
+                return self._attempt(image, (0, 0), padded, None, cancel, None, one_scale=not several_scales)
             except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
                     raise

@@ -303,6 +303,33 @@ def test_logits_are_native_at_the_images_own_size(tmp_path: Path, model: Path) -
     assert json.loads(done.stdout)["shape"] == [21, 9, 9]
 
 
+def test_logits_at_another_output_stride(tmp_path: Path, model: Path) -> None:
+    picture = photo(tmp_path / "photo.png", (60, 44))
+    done = run("logits", model, picture, tmp_path / "out.npy", "--output-stride", "16", "--json")
+    assert done.returncode == 0, done.stderr
+    assert np.load(tmp_path / "out.npy").shape == (21, 5, 5)
+    told = json.loads(done.stdout)
+    assert told["output_stride"] == 16
+    assert told["model"].endswith("-os16")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--output-stride", "32"], "zoo.npz: this network has no output stride 32. Possible: 8, 16."),
+        (["--scales", "multi"], "zoo.npz: this network looks at one scale alone. Leave the choice of scales out."),
+    ],
+)
+def test_what_the_model_does_not_leave_open_is_refused_in_one_sentence(
+    tmp_path: Path, folder: Path, model: Path, options: list[str], reason: str
+) -> None:
+    done = run("segment", folder, "--model", model, "--out", tmp_path / "out", *options)
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_logits_equal_the_published_networks(shared: Path, tmp_path: Path) -> None:
     name = "tv_v3_mobilenet_v3_large"
     checkpoint = write_fixture(shared, name, tmp_path / "model.pth")
@@ -358,6 +385,15 @@ def test_evaluate_writes_json_alone_to_stdout(dataset: Path, model: Path) -> Non
     done = run("evaluate", dataset, "--split", "trainval", "--model", model, "--json", "-", "--crf", "w1=4,it=2")
     result = json.loads(done.stdout)
     assert result["crf"]["iterations"] == 2
+
+
+def test_evaluate_names_the_stride_that_is_not_the_published_one(dataset: Path, model: Path) -> None:
+    options = ("--output-stride", "16", "--scales", "single", "--json", "-")
+    done = run("evaluate", dataset, "--split", "trainval", "--model", model, *options)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["model"].endswith("-os16")
+    assert result["miou"] < 1.0  # the masks are its labels at stride 8
 
 
 def test_evaluate_goes_on_after_a_broken_photo_and_exits_with_1(dataset: Path, model: Path) -> None:

@@ -121,6 +121,18 @@ def test_inspect_takes_a_file_apart(mine: Path) -> None:
     assert "works as 1x3" in warning
 
 
+def test_inspect_at_another_output_stride(tmp_path: Path) -> None:
+    zoo = write_zoo(tmp_path / "zoo.npz")
+    published, coarse = (
+        json.loads(run("inspect", zoo, "--json", *options).stdout) for options in ((), ("--output-stride", "16"))
+    )
+    assert (published["output_stride"], coarse["output_stride"]) == (8, 16)
+    assert published["output_strides"] == coarse["output_strides"] == [8, 16]
+    assert published["scales"] == [1.0]
+    assert coarse["multiply_adds"] < published["multiply_adds"]
+    assert "output stride\t16; also 8\n" in run("inspect", zoo, "--output-stride", "16").stdout
+
+
 def test_inspect_reads_well_in_a_pipe_and_on_a_terminal(mine: Path) -> None:
     done = run("inspect", mine)
     assert done.returncode == 0, done.stderr

@@ -145,6 +145,7 @@ def test_progress_covers_all_scales_and_native_logits_have_one(tmp_path: Path) -
     np.testing.assert_allclose(native, single, atol=1e-5 * single.std())
     assert (fused >= single - 1e-4 * single.std()).all()
     assert not np.allclose(fused, single)
+    np.testing.assert_array_equal(Predictor(model, "cpu").native_logits(image, several_scales=True), fused)
 
 
 class WithImageLevel(nn.Module):
