@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from deeplab_studio.core.cancel import CancelToken
 from deeplab_studio.core.geometry import Rect
@@ -14,6 +15,8 @@ from deeplab_studio.core.geometry import Rect
 if TYPE_CHECKING:
     from deeplab_studio.core.classmap import Labels, Mask
     from deeplab_studio.core.drawing import Patch
+
+_Any = TypeVar("_Any", bound=np.generic)
 
 WORK_PIXELS = 100_000
 """Regions with more pixels grow at about this size first; only where they meet is looked for in all pixels."""
@@ -74,13 +77,24 @@ class Marks:
     ----------
     height, width : int
         Size of the photo.
+
+    Attributes
+    ----------
+    labels : (H, W) uint8 array
+        The class of every pixel under a stroke.
+    drawn : (H, W) bool array
+        Where there are strokes of a class.
+    staying : (H, W) bool array
+        Where there are strokes of `STAYS`.
     """
 
     STAYS = -1
     """In the place of a class: what is marked with it stays as it is."""
 
     def __init__(self, height: int, width: int) -> None:
-        self._shape = (height, width)
+        self.labels: Labels = np.zeros((height, width), np.uint8)
+        self.drawn: Mask = np.zeros((height, width), np.bool_)
+        self.staying: Mask = np.zeros((height, width), np.bool_)
         self._strokes: list[tuple[int, list[Patch]]] = []
 
     def __len__(self) -> int:
@@ -89,7 +103,8 @@ class Marks:
     @property
     def shape(self) -> tuple[int, int]:
         """(height, width) of the photo."""
-        return self._shape
+        height, width = self.labels.shape
+        return height, width
 
     @property
     def classes(self) -> set[int]:
@@ -102,8 +117,7 @@ class Marks:
         box: Rect | None = None
         for _, patches in self._strokes:
             for patch in patches:
-                height, width = patch.mask.shape
-                box = Rect(patch.top, patch.left, patch.top + height, patch.left + width).union(box)
+                box = _box_of(patch).union(box)
         return box
 
     def begin(self, value: int) -> None:
@@ -111,43 +125,71 @@ class Marks:
         self._strokes.append((value, []))
 
     def extend(self, patch: Patch) -> None:
-        """Add to the stroke begun last; it covers older ones."""
+        """Add to the stroke begun last; it covers older ones. The patch lies inside the photo."""
         if patch.mask.size:
-            self._strokes[-1][1].append(patch)
+            value, patches = self._strokes[-1]
+            patches.append(patch)
+            self._draw(value, patch)
 
-    def drop_last(self) -> bool:
-        """Take the last stroke away; False without any."""
+    def drop_last(self) -> Rect | None:
+        """Take the last stroke away; the box it was in, or None without any."""
         if not self._strokes:
-            return False
-        self._strokes.pop()
-        return True
-
-    def copy(self) -> Marks:
-        """Another one with the same strokes, for another thread."""
-        marks = Marks(*self._shape)
-        marks._strokes = [(value, list(patches)) for value, patches in self._strokes]
-        return marks
-
-    def drawn(self, rect: Rect, codes: dict[int, int]) -> Labels:
-        """The strokes in a box as (h, w) uint8, each class as `codes` says; 0 where none is."""
-        drawn = np.zeros((rect.height, rect.width), np.uint8)
+            return None
+        box = Rect(0, 0, 0, 0)
+        _, dropped = self._strokes.pop()
+        for index, patch in enumerate(dropped):
+            part = _box_of(patch)
+            box = part.union(box if index else None)
+            self.drawn[part.slices] &= ~patch.mask
+            self.staying[part.slices] &= ~patch.mask
+        # What it covered comes back.
         for value, patches in self._strokes:
             for patch in patches:
-                height, width = patch.mask.shape
-                part = Rect(patch.top, patch.left, patch.top + height, patch.left + width).intersection(rect)
-                if not part.is_empty:
-                    inside = patch.mask[
-                        part.top - patch.top : part.bottom - patch.top, part.left - patch.left : part.right - patch.left
-                    ]
-                    drawn[part.top - rect.top : part.bottom - rect.top, part.left - rect.left : part.right - rect.left][
-                        inside
-                    ] = codes[value]
-        return drawn
+                if not _box_of(patch).intersection(box).is_empty:
+                    self._draw(value, patch)
+        return box
+
+    def copy(self, rect: Rect) -> Marks:
+        """Another one with the same strokes inside a box, for another thread; it cannot drop or extend them."""
+        marks = Marks.__new__(Marks)
+        marks._strokes = [(value, list(patches)) for value, patches in self._strokes]
+        marks.labels = _only(self.labels, rect)
+        marks.drawn = _only(self.drawn, rect)
+        marks.staying = _only(self.staying, rect)
+        return marks
+
+    def coded(self, rect: Rect, codes: Labels, staying: int) -> Labels:
+        """The strokes in a box as (h, w) uint8: each class as the table `codes` says, `staying`, or 0 without one."""
+        coded = np.where(self.drawn[rect.slices], codes[self.labels[rect.slices]], np.uint8(0))
+        coded[self.staying[rect.slices]] = staying
+        return coded
+
+    def _draw(self, value: int, patch: Patch) -> None:
+        box = _box_of(patch).slices
+        if value == self.STAYS:
+            self.staying[box] |= patch.mask
+            self.drawn[box] &= ~patch.mask
+        else:
+            self.labels[box][patch.mask] = value
+            self.drawn[box] |= patch.mask
+            self.staying[box] &= ~patch.mask
+
+
+def _box_of(patch: Patch) -> Rect:
+    height, width = patch.mask.shape
+    return Rect(patch.top, patch.left, patch.top + height, patch.left + width)
+
+
+def _only(plane: npt.NDArray[_Any], rect: Rect) -> npt.NDArray[_Any]:
+    """A copy of a plane that is 0 outside a box; memory that is never looked at is never filled either."""
+    copied = np.zeros(plane.shape, plane.dtype)  # zeros_like would fill it
+    copied[rect.slices] = plane[rect.slices]
+    return copied
 
 
 @dataclass(frozen=True, eq=False)
 class Grown:
-    """What has grown from strokes.
+    """Classes for a part of a photo.
 
     Attributes
     ----------
@@ -220,9 +262,10 @@ def grow(
     if frame.is_empty:
         return None
     classes = sorted(marks.classes)
-    codes = {Marks.STAYS: 1, **{class_id: code for code, class_id in enumerate(classes, 2)}}
+    codes = np.zeros(256, np.uint8)
+    codes[classes] = np.arange(2, len(classes) + 2)
     part = image[frame.slices]
-    strokes = marks.drawn(frame, codes)
+    strokes = marks.coded(frame, codes, 1)
     markers = strokes if fixed is None else np.where((strokes == 0) & fixed[frame.slices], np.uint8(1), strokes)
     _mark_frame(markers, frame, marks.shape, only_class=len(classes) < 2)
     scale = min(1.0, math.sqrt(work_pixels / (frame.height * frame.width)))

@@ -105,15 +105,22 @@ def test_a_shape_that_leaves_the_photo_is_not_held_back_there() -> None:
     assert share_right(labels, truth, 1, 7) > 0.9
 
 
-def test_the_last_stroke_can_be_taken_away() -> None:
-    marks = marks_on((50, 60), (3, 5, 5, 9, 9), (4, 20, 20, 30, 30))
-    other = marks.copy()
-    assert marks.classes == {3, 4}
-    assert marks.drop_last()
-    assert (marks.classes, len(marks), len(other)) == ({3}, 1, 2)
-    assert marks.box == Rect(4, 4, 11, 11) or marks.box.bottom < 14
-    assert marks.drop_last()
-    assert not marks.drop_last()
+def test_the_last_stroke_can_be_taken_away_and_what_it_covered_comes_back() -> None:
+    marks = marks_on((50, 60), (3, 5, 5, 30, 30))
+    before = marks.labels.copy(), marks.drawn.copy()
+    marks.begin(Marks.STAYS)
+    marks.extend(sweep(Stamp(20, 20, 5), Stamp(40, 40, 5), "round", (50, 60)))
+    copied = marks.copy(Rect(0, 0, 50, 60))
+    assert not marks.drawn[20, 20]
+    assert marks.staying[20, 20]
+    assert marks.drop_last() is not None
+    np.testing.assert_array_equal(marks.drawn, before[1])
+    np.testing.assert_array_equal(marks.labels, before[0])
+    assert not marks.staying.any()
+    assert copied.staying[20, 20]
+    assert (marks.classes, len(marks), len(copied)) == ({3}, 1, 2)
+    assert marks.drop_last() is not None
+    assert marks.drop_last() is None
     assert marks.box is None
     assert grow(np.zeros((50, 60, 3), np.uint8), marks) is None
 
@@ -123,12 +130,14 @@ def test_later_strokes_cover_earlier_ones() -> None:
     marks.begin(3)
     marks.extend(Patch(2, 2, np.ones((4, 4), bool)))
     marks.begin(Marks.STAYS)
-    marks.extend(Patch(4, 4, np.ones((9, 9), bool)))
-    drawn = marks.drawn(Rect(0, 0, 10, 10), {3: 30, Marks.STAYS: 1})
-    assert (drawn[2:4, 2:6] == 30).all()
-    assert (drawn[4:, 4:] == 1).all()
-    assert drawn[5, 3] == 30
-    assert drawn[:2].sum() == 0
+    marks.extend(Patch(4, 4, np.ones((6, 6), bool)))
+    codes = np.zeros(256, np.uint8)
+    codes[3] = 30
+    coded = marks.coded(Rect(0, 0, 10, 10), codes, 1)
+    assert (coded[2:4, 2:6] == 30).all()
+    assert (coded[4:, 4:] == 1).all()
+    assert coded[5, 3] == 30
+    assert coded[:2].sum() == 0
 
 
 def test_the_frame_stays_inside_the_photo() -> None:
