@@ -48,14 +48,15 @@ HEADS = {
 }
 """What each starter is and what it is not."""
 
+COMMAND = "deeplab-studio train models/starter.toml"
+
 DATA = (
     "3,135 photos of Pascal VOC 2012 train and SBD, longest side 320 pixels, most of them of cats, dogs, people and "
     "farm animals; a DeepLabv3 MobileNetV2 of the TensorFlow model zoo as teacher"
 )
 
-_RECORDS = frozenset({".toml", ".csv", ".png"})
+_RECORDS = frozenset({".csv", ".png"})
 _RECORD_BYTES = 500_000
-_ABSOLUTE = re.compile(r"""["'](/|[A-Za-z]:[/\\])""")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--side", type=int, metavar="N", help="longer side at which the models see a photo")
     parser.add_argument("--output-stride", type=int, choices=(8, 16), help="at which the models work; the weights stay")
     parser.add_argument("--known", default=",".join(KNOWN), metavar="NAMES", help="classes taught with many photos")
-    parser.add_argument("--command", metavar="TEXT", help="command the models were trained with")
+    parser.add_argument("--command", default=COMMAND, metavar="TEXT", help="with which the models were trained")
     parser.add_argument("--data", default=DATA, metavar="TEXT", help="what they were trained on")
     parser.add_argument("--measured-on", metavar="TEXT", help="name of the photos measured on")
     parser.add_argument("--licence", default="MIT", metavar="SPDX", help="of the weights (MIT)")
@@ -140,6 +141,7 @@ def _prepare(
     from deeplab_studio.checkpoints import load_checkpoint
     from deeplab_studio.checkpoints.native import Provenance, read_header, save_native
 
+    _refuse_float16(path)
     trained = load_checkpoint(path)
     header = read_header(path)
     origin = header.provenance if header is not None else Provenance()
@@ -190,15 +192,26 @@ def _prepare(
     )
 
 
-def _in_use(model: LoadedModel, output_stride: int | None, side: int | None) -> LoadedModel:
-    """The model at the output stride and photo size at which it is to be used."""
-    from deeplab_studio.checkpoints.model import SizeRule
-    from deeplab_studio.networks.deeplab import DeepLab
-    from deeplab_studio.networks.starter import network_at_output_stride
+def _refuse_float16(path: Path) -> None:
+    """What float16 changes can be measured from float32 weights alone."""
+    import safetensors
 
-    if output_stride is not None and isinstance(model.network, DeepLab):
-        network = network_at_output_stride(model.network, output_stride)
-        model = replace(model, network=network, profile=network.profile)
+    with safetensors.safe_open(path, framework="numpy") as content:
+        kinds = {content.get_slice(name).get_dtype() for name in content.keys()}  # noqa: SIM118  no mapping
+    if kinds != {"F32"}:
+        raise StudioError(
+            "its weights are stored as float16 already", path=path, hint="Train with half = false and publish again."
+        )
+
+
+def _in_use(model: LoadedModel, output_stride: int | None, side: int | None) -> LoadedModel:
+    """The model at the output stride and photo size at which it is to be used; the other stride can be chosen."""
+    from deeplab_studio.checkpoints.model import SizeRule
+    from deeplab_studio.networks.starter import at_output_stride, network_at_output_stride
+
+    network = network_at_output_stride(model.network, output_stride or model.output_stride)
+    other = at_output_stride(network.profile, 8 if network.profile.output_stride == 16 else 16)
+    model = replace(model, network=network, profile=network.profile, profiles=(network.profile, other))
     if side is not None:
         model = replace(model, preprocessing=replace(model.preprocessing, size=SizeRule("longer", side)))
     return model
@@ -257,10 +270,9 @@ def mean_iou(values: Iterable[float | None]) -> float:
 
 
 def _command(options: argparse.Namespace, origin: Provenance) -> str:
-    configs = sorted(options.run.glob("*.toml"))
-    name = configs[0].name if configs else "CONFIG"
-    command: str = options.command or f"deeplab-studio train models/training/{name}"
-    return f"{command} ({origin.source})" if origin.source else command
+    crops = re.search(r"(\d+) crops", origin.source)
+    command: str = options.command
+    return f"{command} (best after {int(crops[1]):,} crops)" if crops else command
 
 
 def _place(card: StarterCard, folder: Path) -> None:
@@ -275,12 +287,12 @@ def _place(card: StarterCard, folder: Path) -> None:
 
 
 def _keep_records(run: Path, folder: Path, report: Report) -> None:
-    """Copy configuration, logs and curves of the run, as far as they are small and hold for other machines."""
+    """Copy logs and curves of the run, as far as they are small."""
     for path in sorted(run.iterdir()):
-        if path.suffix not in _RECORDS or not path.is_file() or path.stat().st_size > _RECORD_BYTES:
+        if path.suffix not in _RECORDS or not path.is_file():
             continue
-        if path.suffix != ".png" and _ABSOLUTE.search(path.read_text("utf-8", errors="replace")):
-            report.notice(f"{path.name} names folders of this machine and was not copied: give it relative ones")
+        if path.stat().st_size > _RECORD_BYTES:
+            report.notice(f"{path.name} was not copied: it is larger than {_RECORD_BYTES / 1e6} MB")
             continue
         folder.mkdir(parents=True, exist_ok=True)
         say(str(shutil.copy(path, folder / path.name)))

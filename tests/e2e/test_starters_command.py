@@ -69,7 +69,6 @@ def left_by_training(folder: Path, versions: Sequence[str]) -> Path:
         path = folder / f"starter-{version.replace('+', 'plus')}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         save_native(model, path, provenance=Provenance(source="deeplab-studio train, 48 crops"))
-    (folder / "starter.toml").write_text('train = "voc_train"\n')
     (folder / "steps.csv").write_text("crops,loss\n16,3.0\n")
     (folder / "checkpoint.pt").write_bytes(b"large")
     return folder
@@ -86,14 +85,13 @@ def test_a_run_becomes_small_measured_models_with_cards(run: Run, tmp_path: Path
         "starter-v1.json",
         "starter-v3plus.safetensors",
         "starter-v3plus.json",
-        "starter.toml",
         "steps.csv",
     }
     first, last = list_starters(models)
     assert (first.id, last.id) == ("starter-v1", "starter-v3plus")
     assert all(is_intact(card) for card in (first, last))
     assert "not the paper's VGG-16" in first.description
-    assert first.command == "deeplab-studio train models/training/starter.toml (deeplab-studio train, 48 crops)"
+    assert first.command == "deeplab-studio train models/starter.toml (best after 48 crops)"
     assert (first.known, len(first.hardly_known)) == (("background", "dog"), 19)
     assert first.result.images == 3
     assert first.result.iou["aeroplane"] == 0 or first.result.iou["aeroplane"] is None
@@ -104,6 +102,7 @@ def test_a_run_becomes_small_measured_models_with_cards(run: Run, tmp_path: Path
     stored = load_checkpoint(last.path)
     assert (stored.title, stored.version, stored.profile.output_stride) == ("Starter v3+", "v3+", 8)
     assert stored.preprocessing.size.pixels == 65
+    assert [way.output_stride for way in stored.geometries] == [8, 16]
     assert 1.9 < 4 * first.parameters / first.bytes < 2.1
 
 
@@ -137,12 +136,12 @@ def test_weights_that_float16_would_change_too_much_stay_float32(run: Run, tmp_p
     assert (card.stored_as, card.agreement) == ("float32", 1.0)
 
 
-def test_a_configuration_with_folders_of_this_machine_is_not_published(run: Run, tmp_path: Path, voc: Path) -> None:
-    training = left_by_training(tmp_path / "run", ("v2",))
-    (training / "starter.toml").write_text('train = "/home/somebody/voc"\n')
-    done = run("models", "publish", training, tmp_path / "models", "--voc", voc)
-    assert "starter.toml names folders of this machine" in done.stderr
-    assert not (tmp_path / "models/training/starter.toml").exists()
+def test_weights_that_are_float16_already_are_refused(run: Run, tmp_path: Path, voc: Path) -> None:
+    write_starters(tmp_path / "run", ("v2",))
+    done = run("models", "publish", tmp_path / "run", tmp_path / "models", "--voc", voc)
+    assert done.code == 1
+    assert "half = false" in done.stderr
+    assert not (tmp_path / "models").exists()
 
 
 def test_a_folder_without_models_is_refused_and_nothing_is_written(run: Run, tmp_path: Path, voc: Path) -> None:
