@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from deeplab_studio.app.document import Document
-    from deeplab_studio.checkpoints.model import LoadedModel, Preprocessing
+    from deeplab_studio.checkpoints.model import Geometry, LoadedModel, Preprocessing
     from deeplab_studio.core.cancel import CancelToken
     from deeplab_studio.engine.cache import ByteCache
     from deeplab_studio.engine.precision import Precision
@@ -48,6 +48,8 @@ class ModelInfo:
     sha256: str
     profile: Profile
     preprocessing: Preprocessing
+    geometry: Geometry
+    geometries: tuple[Geometry, ...]
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ class Predictions(QObject):
                 model.sha256,
                 model.profile,
                 model.preprocessing,
+                model.geometry,
+                model.geometries,
             )
             return predictor, info
 
@@ -270,7 +274,7 @@ class Predictions(QObject):
 
 
 def _key_of(model: ModelInfo, path: Path, shape: tuple[int, ...]) -> tuple[object, ...]:
-    return (path, shape, model.model_id, model.device)
+    return (path, shape, model.model_id, model.device, model.precision)
 
 
 def unmatched_notice(mapping: ClassMapping) -> str:

@@ -131,6 +131,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("model/current", "", "text", QT_TRANSLATE_NOOP("Settings", "Model")),
     Setting("model/device", "auto", "text", QT_TRANSLATE_NOOP("Settings", "Device")),
     Setting("model/precision", "exact", "choice", QT_TRANSLATE_NOOP("Settings", "Precision"), ("exact", "fast")),
+    Setting("model/geometry", {}, "json"),
     Setting("model/mirror", "", "text", QT_TRANSLATE_NOOP("Settings", "Address to download models through")),
     Setting("model/paint_only", False, "bool", QT_TRANSLATE_NOOP("Settings", "Work without a model")),
     Setting("model/automatic", True, "bool", QT_TRANSLATE_NOOP("Settings", "Predict when an image is opened")),

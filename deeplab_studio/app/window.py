@@ -25,6 +25,7 @@ from deeplab_studio.app.crf_tools import CrfTools
 from deeplab_studio.app.dialogs import MODEL_SUFFIXES, Dialogs, local_paths
 from deeplab_studio.app.document import CrfSettings, Document
 from deeplab_studio.app.file_list import FileList
+from deeplab_studio.app.geometry import GeometryChoice
 from deeplab_studio.app.inspector import ModelInspector
 from deeplab_studio.app.keyboard import Keyboard
 from deeplab_studio.app.models import ModelChoices
@@ -71,6 +72,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("DeepLab Studio")
         self._make_widgets()
         self.models = ModelChoices(self.session.predictions, self.model_bar, settings, library, self)
+        self.geometry_choice = GeometryChoice(self.session, self.model_bar, settings, self)
         self.inspector = ModelInspector(self.session, self.models, self)
         self.dialogs = Dialogs(self)
         self.file_list = FileList(
@@ -412,6 +414,7 @@ class MainWindow(QMainWindow):
         self.stages.close()
         self.crf_tools.close()
         self.inspector.close()
+        self.geometry_choice.close()
         self.session.close()
         self.settings.sync()
         super().closeEvent(event)

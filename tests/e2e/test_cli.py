@@ -257,7 +257,6 @@ def test_every_engine_of_the_crf_gives_the_same(tmp_path: Path, folder: Path, mo
         assert all((ours == theirs).mean() >= 0.9999 for ours, theirs in pairs)
 
 
-
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo terminal")
 def test_on_a_terminal_there_is_a_progress_bar_and_stdout_stays_clean(
     tmp_path: Path, folder: Path, model: Path

@@ -73,6 +73,25 @@ class DeviceEntry:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class GeometryEntry:
+    """A way to use the model, where its file leaves that open.
+
+    Parameters
+    ----------
+    id : str
+        What the program calls it.
+    title : str
+        What a person reads.
+    detail : str
+        More for the tooltip.
+    """
+
+    id: str
+    title: str
+    detail: str = ""
+
+
 class ModelBar(QWidget):
     """Chooser of model and device, the button that predicts, and its progress.
 
@@ -80,6 +99,8 @@ class ModelBar(QWidget):
     ----------
     modelChosen : Signal(str)
         Id of the model the person chose.
+    geometryChosen : Signal(str)
+        Id of the output stride and scales the person chose.
     deviceChosen : Signal(str)
         Id of the device the person chose.
     openModelRequested, getModelsRequested, predictRequested, cancelRequested : Signal()
@@ -89,6 +110,7 @@ class ModelBar(QWidget):
     """
 
     modelChosen = Signal(str)
+    geometryChosen = Signal(str)
     deviceChosen = Signal(str)
     openModelRequested = Signal()
     getModelsRequested = Signal()
@@ -109,6 +131,12 @@ class ModelBar(QWidget):
         self.open_button.clicked.connect(self.openModelRequested)
         self.get_button = icon_button("get-models", self.tr("Get models…"))
         self.get_button.clicked.connect(self.getModelsRequested)
+
+        self.geometry_box = _box(self.tr("Output stride and scales"), 10)
+        self.geometry_box.activated.connect(
+            lambda index: self.geometryChosen.emit(self.geometry_box.itemData(index, Qt.ItemDataRole.UserRole))
+        )
+        self.geometry_box.hide()
 
         self.device_box = _box(self.tr("Device"), 7)
         self.device_box.setIconSize(QSize(16, 16))
@@ -154,6 +182,21 @@ class ModelBar(QWidget):
         """Id of the model shown."""
         data: str | None = self.model_box.currentData(Qt.ItemDataRole.UserRole)
         return data
+
+    def set_geometries(self, geometries: Iterable[GeometryEntry]) -> None:
+        """Offer ways to use the model; with less than two there is nothing to choose and nothing shown."""
+        items = QStandardItemModel(self.geometry_box)
+        for entry in geometries:
+            item = QStandardItem(entry.title)
+            item.setData(entry.id, Qt.ItemDataRole.UserRole)
+            item.setToolTip(entry.detail)
+            items.appendRow(item)
+        self.geometry_box.setModel(items)
+        self.geometry_box.setVisible(items.rowCount() > 1)
+
+    def set_geometry(self, geometry_id: str | None) -> None:
+        """Show how the model is used; None for no model."""
+        _choose(self.geometry_box, geometry_id)
 
     def set_devices(self, devices: Iterable[DeviceEntry]) -> None:
         """Offer `devices`; those that are not available are greyed and say why."""
@@ -201,6 +244,7 @@ class ModelBar(QWidget):
         row.addWidget(self.open_button)
         row.addWidget(self.get_button)
         row.addWidget(separator(18))
+        row.addWidget(self.geometry_box, 1)
         row.addWidget(self.device_box, 1)
         row.addWidget(separator(18))
         row.addWidget(self.predict_button)
