@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-_START, _WORD, _NEXT, _GAP = 12, 8, 6, 0.2
+_START, _WORD, _NEXT, _GAP = 10, 8, 10, 0.2
 """Worth of a letter that begins the name, begins a word, or follows the letter matched before; cost of one passed."""
 
 

@@ -1,4 +1,4 @@
-"""Keys of one's own: kept, in conflict, refused, reset, carried to another machine; and the window that changes them."""
+"""Keys of one's own: kept, in conflict, refused, reset, taken to another machine; and the window for them."""
 
 from __future__ import annotations
 
@@ -131,9 +131,9 @@ class TestKeymap:
     def test_a_file_of_something_else_changes_nothing(self, keymap: Keymap, tmp_path: Path, text: str) -> None:
         keymap.add("undo", "J")
         (tmp_path / "keys.json").write_text(text)
-        with pytest.raises(StudioError, match="keys.json: this is no file of keys"):
+        with pytest.raises(StudioError, match=r"keys\.json: this is no file of keys"):
             keymap.read(tmp_path / "keys.json")
-        with pytest.raises(StudioError, match="missing.json: it cannot be read"):
+        with pytest.raises(StudioError, match=r"missing\.json: it cannot be read"):
             keymap.read(tmp_path / "missing.json")
         assert keymap.keys("undo") == ("Ctrl+Z", "J")
 
@@ -170,9 +170,7 @@ class TestDialog:
         dialog.filter_edit.setText("help")
         assert "Keyboard shortcuts" in self.names(dialog)
 
-    def test_a_free_key_is_recorded_by_pressing_it(
-        self, dialog: ShortcutsDialog, keymap: Keymap, qtbot: QtBot
-    ) -> None:
+    def test_a_free_key_is_recorded_by_pressing_it(self, dialog: ShortcutsDialog, keymap: Keymap, qtbot: QtBot) -> None:
         dialog.choose("undo")
         qtbot.keyClick(dialog.recorder, Qt.Key.Key_J, CTRL | SHIFT)
         assert keymap.keys("undo") == ("Ctrl+Z", "Ctrl+Shift+J")
