@@ -28,6 +28,7 @@ from deeplab_studio.training.joint import JointNetwork, initialise
 from deeplab_studio.training.loader import Batch, CropMaker, Prefetcher
 from deeplab_studio.training.optimizers import RunningMean, make_optimizers
 from deeplab_studio.training.photos import Photos
+from deeplab_studio.training.precision import autocast, computes_bfloat16
 from deeplab_studio.training.records import Records
 from deeplab_studio.training.sampling import repeat_factors
 from deeplab_studio.training.schedule import Phase, Plan, phase_at
@@ -277,7 +278,7 @@ class Trainer:
         return teacher is None or not teacher.has_labels or self.plan.share(crops) >= self.config.schedule.heads_from
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self._bfloat16)
+        return autocast(self.device, self._bfloat16)
 
     def _halve_batch(self) -> None:
         smaller = self.batch // 2
@@ -417,15 +418,6 @@ class _Window:
     def speed(self, crops: int) -> float:
         """Crops a second."""
         return (crops - self._first) / max(1e-9, time.monotonic() - self._began)
-
-
-def computes_bfloat16(wanted: str, device: str) -> bool:
-    """Whether convolutions compute in bfloat16: as wide a range as float32, so that no loss has to be scaled."""
-    if wanted != "auto":
-        return wanted == "bfloat16"
-    if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported())
-    return device == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -27,12 +27,16 @@ from deeplab_studio.core.image_pixels import Pixels
 from deeplab_studio.core.labels import ClassMapping, LabelSet
 from deeplab_studio.networks.inference import for_inference
 from deeplab_studio.training.photos import Photos
+from deeplab_studio.training.precision import autocast, computes_bfloat16
 from deeplab_studio.training.sampling import interpolation
 
 CELL = 10
 """Pixels of a kept photo per cell, on both axes."""
 
 _BATCH = 4
+
+_MOST = 60_000.0
+"""Largest number kept as float16."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,34 +179,28 @@ def _compute(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     network = for_inference(model.network, device)
-    kept: np.memmap[Any, np.dtype[np.float16]] | None = None
+    bfloat16 = computes_bfloat16("auto", device)
     total: npt.NDArray[np.float64] | float = 0.0
-    cells = 0
-    with atomic_write(path) as temporary:
+    cells = channels = 0
+    # Written one after the other, not mapped: a full disk is then an error with a name, not the end of the process.
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         for first in range(0, len(photos), _BATCH):
             some = range(first, min(first + _BATCH, len(photos)))
             shown = [_shown(photos.photo(i), model.preprocessing) for i in some]
             batch, size = _batch(shown, model)
-            with (
-                torch.inference_mode(),
-                torch.autocast(device.split(":")[0], torch.bfloat16, enabled=device == "cpu"),
-            ):
+            with torch.inference_mode(), autocast(device, bfloat16):
                 features = tap.features(network, batch.to(device)).float().cpu()
-            if kept is None:
-                shape = (len(photos), grid, grid, features.shape[1])
-                kept = np.memmap(temporary, np.float16, "w+", shape=shape)
+            channels = features.shape[1]
             for i, picture, feature in zip(some, shown, features, strict=True):
                 cut = _on_grid(feature, picture.shape[:2], size, tuple(photos.sizes[i]), model)
-                kept[i, : cut.shape[0], : cut.shape[1]] = cut.clip(-60000, 60000)
-                flat = cut.reshape(-1, cut.shape[2]).astype(np.float64)
+                kept = np.zeros((grid, grid, channels), np.float16)
+                kept[: cut.shape[0], : cut.shape[1]] = cut.clip(-_MOST, _MOST)
+                file.write(kept.tobytes())
+                flat = cut.reshape(-1, channels).astype(np.float64)
                 total = total + np.stack([flat.sum(axis=0), np.square(flat).sum(axis=0)])
                 cells += len(flat)
             if progress is not None:
                 progress(some.stop, len(photos))
-        if kept is not None:
-            kept.flush()
-            channels = kept.shape[3]
-            del kept
     mean, square = np.asarray(total, np.float64) / cells
     deviation = np.sqrt(np.maximum(square - mean**2, 1e-6))
     content = {"channels": channels, "mean": mean.tolist(), "deviation": deviation.tolist()}
