@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from deeplab_studio.app.document import Document
     from deeplab_studio.core.classmap import Labels, Mask
     from deeplab_studio.core.geometry import Rect
+    from deeplab_studio.core.labels import ClassMapping
+    from deeplab_studio.engine.scores import Floats, Scores
+
+_ENOUGH = 1 << 20
+"""Pixels at which a probability is worked out: many times the cells of the scores."""
 
 
 class Painting(QObject):
@@ -24,6 +30,8 @@ class Painting(QObject):
         The document on screen, or None.
     read_only : callable
         Whether the data set can only be looked at.
+    mapping : callable
+        How the model's classes become those of the data set.
     parent : QObject, optional
 
     Attributes
@@ -40,6 +48,7 @@ class Painting(QObject):
     committed : Document, Edit or None
         A gesture ended; None if it changed nothing.
     activeClassChanged : int
+    rulesChanged
     noticed : str, str
         Level and a sentence for the person.
     """
@@ -47,17 +56,20 @@ class Painting(QObject):
     began = Signal()
     committed = Signal(object, object)
     activeClassChanged = Signal(int)
+    rulesChanged = Signal()
     noticed = Signal(str, str)
 
     def __init__(
         self,
         current: Callable[[], Document | None],
         read_only: Callable[[], bool],
+        mapping: Callable[[], ClassMapping],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._current = current
         self._read_only = read_only
+        self._mapping = mapping
         self.rules = PaintRules()
         self.active_class = 1
         self._previous_class = 0
@@ -82,6 +94,7 @@ class Painting(QObject):
     def set_rules(self, rules: PaintRules) -> None:
         """What strokes may change from now on."""
         self.rules = rules
+        self.rulesChanged.emit()
 
     def pick(self, x: int, y: int) -> None:
         """Make the class at a pixel the active one."""
@@ -103,6 +116,20 @@ class Painting(QObject):
         document = self._current()
         return None if document is None else document.image.pixels
 
+    def probability(self, class_id: int) -> Callable[[], Floats] | None:
+        """What works out, on any thread, how likely the model finds a class of the data set: (h, w) float32, 0..1.
+
+        The result is to be stretched over the photo. None while there are no scores, or if the model does not know the
+        class.
+        """
+        document = self._current()
+        scores = document.scores if document is not None else None
+        if scores is None:
+            return None
+        becomes = self._mapping().to_target[: len(scores.logits)]
+        channels = [i for i, target in enumerate(becomes.tolist()) if target == class_id]
+        return partial(_probability, scores, channels) if channels else None
+
     # A gesture
 
     @property
@@ -110,16 +137,22 @@ class Painting(QObject):
         """Whether a gesture is under way."""
         return self._stroke is not None
 
-    def begin(self, name: str, *, erase: bool = False) -> bool:
-        """Start a gesture that will be one undo step; False if nothing can be painted on now."""
-        document = self._current()
-        if document is None or self._stroke is not None:
+    def ready(self) -> bool:
+        """Whether a gesture can start; if not the person is told why."""
+        if self._current() is None or self._stroke is not None:
             return False
         if self._read_only():
             self.noticed.emit(
                 "warning",
                 self.tr("Nothing can be painted: the data set is open in another window, or may only be read."),
             )
+            return False
+        return True
+
+    def begin(self, name: str, *, erase: bool = False) -> bool:
+        """Start a gesture that will be one undo step; False if nothing can be painted on now."""
+        document = self._current()
+        if document is None or not self.ready():
             return False
         self.began.emit()
         self._document = document
@@ -174,3 +207,11 @@ class Painting(QObject):
         actions, self._after_stroke = self._after_stroke, []
         for action in actions:
             action()
+
+
+def _probability(scores: Scores, channels: list[int]) -> Floats:
+    height, width = scores.image_size
+    shrink = min(1.0, (_ENOUGH / (height * width)) ** 0.5)
+    size = max(1, round(height * shrink)), max(1, round(width * shrink))
+    total: Floats = scores.probabilities(size, channels).sum(axis=0)
+    return total

@@ -109,7 +109,9 @@ class Session(QObject):
         self.edits.changed.connect(self.historyChanged)
         self.edits.labelsChanged.connect(self.labelsChanged)
         self.edits.crfRestored.connect(self._on_crf_restored)
-        self.painting = Painting(lambda: None if self.edits.frozen else self.current, lambda: self.read_only, self)
+        self.painting = Painting(
+            lambda: None if self.edits.frozen else self.current, lambda: self.read_only, self.mapping, self
+        )
         self.painting.began.connect(self._on_painting)
         self.painting.committed.connect(lambda document, edit: self.edits.record(document, edit, by_person=True))
         self.painting.noticed.connect(self.noticed)

@@ -63,6 +63,7 @@ class ToolOptionsBar(QToolBar):
         self.setWindowTitle(self.tr("Tool options"))
         self.setMovable(False)
         self._pages: dict[str, _Page] = {}
+        self._unavailable: dict[str, str] = {}
         self._icon = IconLabel(side=16)
         self.name_label = QLabel()
         font = QFont(self.name_label.font())
@@ -113,6 +114,7 @@ class ToolOptionsBar(QToolBar):
             page.changed.connect(self.changed)
             for option in tool.options:
                 page.set_value(option.key, value(option.key))
+                page.set_enabled(option.key, self._unavailable.get(option.key, ""))
             self._pages[name] = page
             self._stack.addWidget(page)
         self._stack.setCurrentWidget(self._pages[name])
@@ -129,8 +131,9 @@ class ToolOptionsBar(QToolBar):
 
     def set_option_enabled(self, key: str, enabled: bool, reason: str = "") -> None:
         """Enable an option, or say why it cannot be set now."""
+        self._unavailable[key] = "" if enabled else reason
         for page in self._pages.values():
-            page.set_enabled(key, enabled, reason)
+            page.set_enabled(key, self._unavailable[key])
 
     def page_widget(self, key: str) -> QWidget:
         """The widget that sets an option of the tool shown; KeyError if it has none such."""
@@ -167,10 +170,10 @@ class _Page(QWidget):
         if key in self._show:
             self._show[key](value)
 
-    def set_enabled(self, key: str, enabled: bool, reason: str) -> None:
+    def set_enabled(self, key: str, reason: str) -> None:
         for part in self.parts.get(key, ()):
-            part.setEnabled(enabled)
-            part.setToolTip(reason if reason and not enabled else part.accessibleDescription())
+            part.setEnabled(not reason)
+            part.setToolTip(reason or part.accessibleDescription())
 
     def _add_number(self, option: ToolOption, ends: tuple[float, float]) -> None:
         setting = setting_row(option.key)

@@ -12,6 +12,10 @@ from PySide6.QtWidgets import QToolBar
 from deeplab_studio.app.action_rows import ACTIONS
 from deeplab_studio.app.canvas import BrushTool, CanvasView, EraserTool, PanTool, PickerTool, Tool
 from deeplab_studio.app.canvas.brush import BRUSH_SHAPE, BRUSH_SIZE
+from deeplab_studio.app.canvas.fill_tools import SOURCE, FillTool, WandTool
+from deeplab_studio.app.canvas.polygon_tool import PolygonTool
+from deeplab_studio.app.canvas.shape_tools import EllipseTool, LassoTool, RectangleTool
+from deeplab_studio.app.jobs import Lane
 from deeplab_studio.app.tool_options import ToolOptionsBar
 
 if TYPE_CHECKING:
@@ -69,8 +73,17 @@ class Toolbox(QObject):
         self.add("tool_brush", self.brush)
         self.add("tool_eraser", self.eraser)
         self.add("tool_picker", PickerTool(painting, self))
+        self.add("tool_polygon", PolygonTool(painting, self))
+        self.add("tool_lasso", LassoTool(painting, self))
+        self.add("tool_rectangle", RectangleTool(painting, self))
+        self.add("tool_ellipse", EllipseTool(painting, self))
+        self._lane = Lane("regions", self)
+        self.add("tool_fill", FillTool(painting, self._lane, self))
+        self.add("tool_wand", WandTool(painting, self._lane, self))
         settings.changed.connect(self._apply)
         painting.activeClassChanged.connect(lambda _class_id: self._show_class())
+        painting.activeClassChanged.connect(lambda _class_id: canvas.tool.target_changed())
+        painting.rulesChanged.connect(self._on_rules)
 
     def add(self, action_id: str, tool: Tool) -> None:
         """Take in a tool. Its action is a row of the table in the group "tool"; its options are settings."""
@@ -97,7 +110,12 @@ class Toolbox(QObject):
         actions.fill_toolbar(self.bar, tools=True)
         for key in {option.key for tool in self._tools.values() for option in tool.options}:
             self._apply(key)
+        self.options_bar.set_rule_action(actions["paint_unlabelled"])
         self.use("tool_pan")
+
+    def close(self) -> None:
+        """End all background work."""
+        self._lane.close()
 
     def use(self, action_id: str) -> None:
         """Take up the tool of an action."""
@@ -131,6 +149,11 @@ class Toolbox(QObject):
         self._label_set = label_set
         self._show_class()
 
+    def set_scored(self, scored: bool) -> None:
+        """Say whether there are scores for the image on screen."""
+        reason = self.tr("There are no scores: choose a model and wait for its prediction")
+        self.options_bar.set_option_enabled(SOURCE.key, scored, reason)
+
     def _apply(self, key: str) -> None:
         value = None
         for tool in self._tools.values():
@@ -153,6 +176,11 @@ class Toolbox(QObject):
         self.options_bar.class_chip.set_class(
             self._label_set.name_of(class_id), (red, green, blue), void=class_id == VOID
         )
+
+    def _on_rules(self) -> None:
+        self._canvas.tool.target_changed()
+        if self._actions is not None:
+            self._actions.set_checked("paint_unlabelled", self._painting.rules.only_over == frozenset({0}))
 
     def _action_used(self, action_id: str, _on: bool) -> None:
         self.use(action_id)

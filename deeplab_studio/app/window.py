@@ -200,6 +200,8 @@ class MainWindow(QMainWindow):
             "unpin": session.edits.unpin,
             "clear": session.edits.clear,
             "swap_class": session.painting.swap_class,
+            "paint_void": partial(session.painting.set_active_class, 255),
+            "paint_unlabelled": self.classes_panel.choose_unlabelled,
             "predict": session.predict,
             "auto_predict": self._set_automatic,
             "crf": self._switch_crf,
@@ -336,6 +338,7 @@ class MainWindow(QMainWindow):
         elif not scored:
             reason = self.tr("Waiting for the prediction")
         self.crf_panel.set_available(scored, reason)
+        self.toolbox.set_scored(scored)
         self.model_bar.set_ready(
             model is not None and document is not None,
             self.tr("Choose a model first") if model is None else self.tr("Open an image first"),
@@ -414,6 +417,7 @@ class MainWindow(QMainWindow):
         self.stages.close()
         self.crf_tools.close()
         self.inspector.close()
+        self.toolbox.close()
         self.geometry_choice.close()
         self.session.close()
         self.settings.sync()

@@ -116,7 +116,7 @@ def as_likely(
     row, column : int
         The pixel.
     tolerance : float
-        0..1: how much less likely than at the pixel the class may be.
+        0..1: how much less likely than at the pixel the class may be, as a share of what it is there.
     connected : bool
         Only what is joined to it.
     gap : int
@@ -135,7 +135,7 @@ def as_likely(
     if not (0 <= row < height and 0 <= column < width):
         raise IndexError(f"pixel ({row}, {column}) is outside an image of {height} x {width}")
     at = Rect(row, column, row + 1, column + 1)
-    least = np.float32(_stretched(probability, size, at)[0, 0] - np.float32(tolerance))
+    least = _stretched(probability, size, at)[0, 0] * np.float32(1 - tolerance)
     return region(
         lambda box: (_stretched(probability, size, box) >= least).view(np.uint8),
         (row, column),

@@ -154,7 +154,7 @@ def test_protected_classes_are_not_painted_over(window: MainWindow, photos: list
     qtbot.keyClick(window, Qt.Key.Key_4)
     drag(qtbot, window, (60, 60), (80, 60))
     window.classes_panel.set_protected({4})
-    window._set_rules()
+    window.classes_panel.protectedChanged.emit(window.classes_panel.protected)
     qtbot.keyClick(window, Qt.Key.Key_5)
     drag(qtbot, window, (70, 40), (70, 80))
     labels = window.session.current.class_map.labels

@@ -10,7 +10,7 @@ ROWS: tuple[ActionSpec, ...] = (
         "zoom_fit",
         QT_TRANSLATE_NOOP("Actions", "&Fit in window"),
         "&View",
-        ("Ctrl+0", "F"),
+        ("Ctrl+0", "Shift+F"),
         "zoom-fit",
         needs="image",
         toolbar=True,

@@ -58,6 +58,7 @@ class BrushTool(Tool):
     """
 
     options = (BRUSH_SIZE, BRUSH_SHAPE)
+    size_option = BRUSH_SIZE
     paints = True
     erases = False
 
@@ -82,9 +83,9 @@ class BrushTool(Tool):
 
     def set_option(self, key: str, value: Any) -> None:
         """Take over size or shape."""
-        if key == BRUSH_SIZE.key:
+        if key == self.size_option.key:
             self.set_size(value)
-        else:
+        elif key == BRUSH_SHAPE.key:
             self.set_shape(value)
 
     @property
@@ -112,7 +113,7 @@ class BrushTool(Tool):
         if size != self._size:
             self._size = size
             self._refresh_overlay()
-            self.optionChanged.emit(BRUSH_SIZE.key, size)
+            self.optionChanged.emit(self.size_option.key, size)
 
     @property
     def shape(self) -> Shape:
@@ -135,8 +136,7 @@ class BrushTool(Tool):
         if self._painting:
             return
         erase = self.erases or pointer.eraser or pointer.button == Qt.MouseButton.RightButton
-        name = self.tr("Eraser stroke") if erase else self.tr("Brush stroke")
-        if self.canvas.image_size is None or not self._target.begin(name, erase=erase):
+        if self.canvas.image_size is None or not self._begin(erase):
             return
         self._painting = True
         self.hintChanged.emit()
@@ -160,24 +160,43 @@ class BrushTool(Tool):
         # A pen's last report has no pressure left and would draw a tail.
         if pointer.pressure == 1.0:
             self.move(pointer)
-        self.finish()
+        self.end_stroke()
 
     def finish(self) -> None:
         """End the stroke and keep it."""
-        if self._painting:
-            self._painting = False
-            self._target.commit()
-            self.hintChanged.emit()
+        self.end_stroke()
 
     def cancel(self) -> None:
         """Take the stroke back."""
+        self.drop_stroke()
+
+    def end_stroke(self) -> None:
+        """End the stroke under way."""
+        if self._painting:
+            self._painting = False
+            self._keep()
+            self.hintChanged.emit()
+
+    def drop_stroke(self) -> None:
+        """Take the stroke under way back."""
         if self._painting:
             self._painting = False
             self._last = None
-            changed = self._target.abort()
-            if changed is not None:
-                self.canvas.refresh_labels(changed)
+            self._take_back()
             self.hintChanged.emit()
+
+    # What a stroke does. Tools that scribble do something else with it.
+
+    def _begin(self, erase: bool) -> bool:
+        return self._target.begin(self.tr("Eraser stroke") if erase else self.tr("Brush stroke"), erase=erase)
+
+    def _keep(self) -> None:
+        self._target.commit()
+
+    def _take_back(self) -> None:
+        changed = self._target.abort()
+        if changed is not None:
+            self.canvas.refresh_labels(changed)
 
     def forget(self) -> None:
         """No stroke to go on from."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QColor, QCursor, QPainter, QPainterPath, QPen, QPixmap
+from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
+from PySide6.QtGui import QColor, QCursor, QFontMetricsF, QGuiApplication, QPainter, QPainterPath, QPen, QPixmap
 
 _DARK = QColor(0, 0, 0, 190)
 _LIGHT = QColor(255, 255, 255)
@@ -54,4 +54,48 @@ def draw_contrasted(painter: QPainter, path: QPainterPath, *, dashed: bool = Fal
             pen.setDashPattern([4, 3])
         painter.setPen(pen)
         painter.drawPath(path)
+    painter.restore()
+
+
+HANDLE = 7.0
+"""Side of a handle in logical pixels."""
+
+
+def draw_handle(painter: QPainter, at: QPointF, *, marked: bool = False) -> None:
+    """Draw a point that can be taken hold of; a marked one does something when it is clicked."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(_DARK, 1))
+    painter.setBrush(QColor("#4a9bff") if marked else _LIGHT)
+    side = HANDLE + (4 if marked else 0)
+    box = QRectF(at.x() - side / 2, at.y() - side / 2, side, side)
+    if marked:
+        painter.drawEllipse(box)
+    else:
+        painter.drawRoundedRect(box, 1.5, 1.5)
+    painter.restore()
+
+
+def tag_rect(text: str, at: QPointF, within: QRectF) -> QRectF:
+    """Where a few words beside the pointer go: below to the right of it, unless that is outside `within`."""
+    metrics = QFontMetricsF(QGuiApplication.font())
+    size = QSizeF(metrics.horizontalAdvance(text) + 12, metrics.height() + 6)
+    rect = QRectF(at + QPointF(16, 16), size)
+    if rect.right() > within.right():
+        rect.moveRight(at.x() - 12)
+    if rect.bottom() > within.bottom():
+        rect.moveBottom(at.y() - 12)
+    return rect
+
+
+def draw_tag(painter: QPainter, rect: QRectF, text: str) -> None:
+    """Draw a few words, white on dark, in a box of `tag_rect`."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(_DARK)
+    painter.drawRoundedRect(rect, 4, 4)
+    painter.setFont(QGuiApplication.font())
+    painter.setPen(_LIGHT)
+    painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)
     painter.restore()

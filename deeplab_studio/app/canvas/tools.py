@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt, Signal
@@ -12,10 +12,23 @@ from PySide6.QtGui import QCursor, QKeyEvent, QPainter
 from deeplab_studio.app.canvas.cursors import crosshair
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import numpy.typing as npt
+
     from deeplab_studio.app.canvas.options import ToolOption
     from deeplab_studio.app.canvas.view import CanvasView
     from deeplab_studio.core import drawing
+    from deeplab_studio.core.classmap import PaintRules
     from deeplab_studio.core.geometry import Rect
+
+
+_MODIFIERS = {
+    Qt.Key.Key_Shift: Qt.KeyboardModifier.ShiftModifier,
+    Qt.Key.Key_Control: Qt.KeyboardModifier.ControlModifier,
+    Qt.Key.Key_Alt: Qt.KeyboardModifier.AltModifier,
+}
 
 
 class PaintTarget(Protocol):
@@ -34,6 +47,22 @@ class PaintTarget(Protocol):
     @property
     def active_class(self) -> int:
         """The class that is painted."""
+        ...
+
+    @property
+    def rules(self) -> PaintRules:
+        """Which pixels may be changed."""
+        ...
+
+    def probability(self, class_id: int) -> Callable[[], npt.NDArray[np.float32]] | None:
+        """What works out, on any thread, how likely the model finds a class: (h, w), 0..1, stretched over the photo.
+
+        None while there are no scores, or if the model does not know the class.
+        """
+        ...
+
+    def ready(self) -> bool:
+        """Whether `begin` would start something; if not the person is told why."""
         ...
 
     def begin(self, name: str, *, erase: bool = False) -> bool:
@@ -95,6 +124,13 @@ class Pointer:
     pressure: float = 1.0
     eraser: bool = False
     double: bool = False
+
+    def with_key(self, event: QKeyEvent, *, pressed: bool) -> Pointer | None:
+        """The same with Shift, Control or Alt down or up, for a pointer that does not move; None for another key."""
+        held = _MODIFIERS.get(Qt.Key(event.key()))
+        if held is None:
+            return None
+        return replace(self, modifiers=self.modifiers | held if pressed else self.modifiers & ~held)
 
 
 class Tool(QObject):
@@ -173,6 +209,12 @@ class Tool(QObject):
     def wants(self, event: QKeyEvent) -> bool:
         """Whether it needs a key now that is otherwise the shortcut of an action."""
         return False
+
+    def labels_changed(self) -> None:
+        """Pixels of the class map on the canvas changed, by this tool or otherwise."""
+
+    def target_changed(self) -> None:
+        """The active class or the painting rules changed."""
 
     def finish(self) -> None:
         """End a gesture that cannot go on, keeping what it did."""

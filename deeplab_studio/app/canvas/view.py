@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from deeplab_studio.app.canvas.drafts import Draft
     from deeplab_studio.core.geometry import Rect
 
 _NOTCH = 2 ** (1 / 3)
@@ -117,6 +118,7 @@ class CanvasView(PictureView):
     def refresh_labels(self, rect: Rect | None = None) -> None:
         """Show what the shared class map and pins hold now inside `rect`, or everywhere."""
         self._layers.refresh(rect, self._scale)
+        self._tool.labels_changed()
 
     def show_preview(self, labels: npt.NDArray[np.uint8] | None) -> None:
         """Show another class map, of any size, stretched over the photo; the shared one again with None."""
@@ -133,6 +135,10 @@ class CanvasView(PictureView):
             RGBA with straight alpha of every value. Without, the values are class ids and look as such.
         """
         self._layers.set_overlay(values, colours)
+
+    def show_draft(self, draft: Draft | None) -> None:
+        """Show what a gesture would paint if it ended now; nothing with None."""
+        self._layers.set_draft(draft, self._scale)
 
     def set_palette(self, palette: npt.NDArray[np.uint8]) -> None:
         """Set the RGB colour of every id, a (256, 3) uint8 array."""

@@ -56,7 +56,7 @@ class ClassState:
     only_over: frozenset[int] | None = None
     choosing: bool = False
     present: dict[int, float] = field(default_factory=dict)
-    keys: dict[int, str] = field(default_factory=lambda: {digit: str(digit) for digit in range(10)})
+    keys: dict[int, str] = field(default_factory=lambda: {**{digit: str(digit) for digit in range(10)}, VOID: "V"})
 
     def all_ids(self) -> list[int]:
         """Ids in the order of the rows: the classes, ids found in the image that are no class, void."""

@@ -159,7 +159,8 @@ class ClassList(QListView):
             return self.tr("Whether tools may paint over {0}").format(name)
         lines = [f"{class_id}  {name}"]
         if class_id == VOID:
-            lines.append(self.tr("255: left out of training and scoring"))
+            lines.append(self.tr("255: pixels nobody has to decide, such as the seam around an object."))
+            lines.append(self.tr("They are hatched, and left out of training and scoring."))
         elif state.is_stranger(class_id):
             lines.append(self.tr("In this image, but not in the label set"))
         if class_id in state.keys:
@@ -367,6 +368,13 @@ class ClassesPanel(QWidget):
         self._refresh()
         if self._state.only_over != before:
             self.onlyOverChanged.emit(self._state.only_over)
+
+    def choose_unlabelled(self, on: bool) -> None:
+        """Let tools paint over class 0 alone, or over everything; emits `onlyOverChanged`."""
+        rule = UNLABELLED if on else EVERYTHING
+        with QSignalBlocker(self.rule_box):
+            self.rule_box.setCurrentIndex(rule)
+        self._rule_chosen(rule)
 
     def _current_changed(self, current: QModelIndex) -> None:
         if self._quiet or not current.isValid():
