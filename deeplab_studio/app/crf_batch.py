@@ -207,6 +207,8 @@ class CrfBatch(QObject):
                 )
         labels, pinned = now or (np.zeros(shape, np.uint8), np.zeros(shape, np.bool_))
         scores = scorer(path, pixels, job.token)
+        predicted = self._mapping.to_target[scores.class_map()]
+        project.figures.save_prediction(item_id, predicted, scores.model_id, scores.uncertainty())
         evidence = None
         if pinned.any():
             evidence = self._mapping.to_source[labels]

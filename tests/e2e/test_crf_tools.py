@@ -206,6 +206,7 @@ def test_all_images_are_predicted_refined_and_saved(window: MainWindow, folder: 
                 assert labels.any()
                 assert not pinned.any()
                 assert project.crf(item.id) == {"on": True, **OWN.to_dict()}
+                assert 0 < project.figures.of(item.id).uncertainty < 1
 
 
 @pytest.mark.slow
