@@ -184,7 +184,7 @@ def _prepare(
             iou=plain,
             miou=mean_iou(plain.values()),
             miou_known=mean_iou(plain[name] for name in known if name in plain),
-            pixel_accuracy=measured.pixel_accuracy,
+            pixel_accuracy=round(measured.pixel_accuracy, 4),
             crf=crf,
             miou_crf=mean_iou(refined.values()),
             miou_known_crf=mean_iou(refined[name] for name in known if name in refined),
