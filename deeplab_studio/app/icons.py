@@ -126,6 +126,14 @@ GLYPHS = MappingProxyType(
         "train": "graduation-cap",
         "report": "chart-bar",
         "project": "database",
+        # label sets
+        "label-set": "swatches",
+        "rename": "pencil-simple",
+        "colour": "palette",
+        "distinct-colours": "rainbow",
+        "merge": "git-merge",
+        "map-classes": "flow-arrow",
+        "history": "clock-counter-clockwise",
         # states of an item
         "state-new": "circle",
         "state-progress": "circle-half-fill",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from deeplab_studio.app.autosave import Autosave
-from deeplab_studio.app.class_mappings import ClassMappings
+from deeplab_studio.app.class_mappings import Choices, ClassMappings
 from deeplab_studio.app.document import CrfSettings, Document, DocumentShelf
 from deeplab_studio.app.edits import Edits
 from deeplab_studio.app.figures import ItemFigures
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from deeplab_studio.app.opening import Opened
+    from deeplab_studio.app.predictions import ModelInfo
     from deeplab_studio.app.settings import Settings
     from deeplab_studio.core.project import Item, Project
 
@@ -69,6 +70,8 @@ class Session(QObject):
         The CRF settings of the image on screen changed other than by `set_crf`.
     noticed : str, str
         Level ("info", "warning", "error") and a sentence for the person.
+    classesUnmatched : str
+        The model has classes that the data set does not have; a sentence that says so.
     projectChanged : Project
     """
 
@@ -84,6 +87,7 @@ class Session(QObject):
     labelSetChanged = Signal(object)
     crfChanged = Signal(object)
     noticed = Signal(str, str)
+    classesUnmatched = Signal(str)
     projectChanged = Signal(object)
 
     def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
@@ -503,7 +507,7 @@ class Session(QObject):
         if model is not None:
             notice = unmatched_notice(self.mapping())
             if notice:
-                self.noticed.emit("warning", notice)
+                self.classesUnmatched.emit(notice)
         self.want_predictions()
 
     def _on_crf_restored(self, crf: CrfSettings) -> None:
@@ -542,6 +546,20 @@ class Session(QObject):
         if self.current is not document and item_id is not None:
             self._selection.current = None
             self.select(item_id)
+
+    def decide_mapping(self, model: ModelInfo, choices: Choices) -> None:
+        """Remember what a model's classes become, and predict the image on screen so if it is not finished."""
+        from deeplab_studio.core.project_labels import MAPPINGS
+
+        project, document = self.project, self.current
+        self.mappings.decide(model, choices)
+        if project is not None and not project.read_only:
+            saved = self.mappings.saved()
+            self.disk.submit("mappings", lambda _job: project.save_setting(MAPPINGS, saved), None, self._on_failed)
+        self.predictions.drop()
+        self.refinement.forget()
+        if self.predictions.model is model and document is not None and document.item.state in ("new", "in progress"):
+            self.predict()
 
     def mapping(self) -> ClassMapping:
         """How the classes of the model in use become those of the data set."""

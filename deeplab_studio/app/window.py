@@ -26,8 +26,10 @@ from deeplab_studio.app.dialogs import MODEL_SUFFIXES, Dialogs, local_paths
 from deeplab_studio.app.document import CrfSettings, Document
 from deeplab_studio.app.file_list import FileList
 from deeplab_studio.app.geometry import GeometryChoice
+from deeplab_studio.app.history_list import HistoryList
 from deeplab_studio.app.inspector import ModelInspector
 from deeplab_studio.app.keyboard import Keyboard
+from deeplab_studio.app.label_sets import LabelSets
 from deeplab_studio.app.models import ModelChoices
 from deeplab_studio.app.panels.classes import ClassesPanel
 from deeplab_studio.app.panels.crf import CrfPanel
@@ -127,6 +129,8 @@ class MainWindow(QMainWindow):
         self.status_area = StatusArea()
         self.readout = Readout(self.session, self.canvas, self.status_area, self)
         self.class_list = ClassListWork(self.session, self.classes_panel, self.canvas, self)
+        self.label_sets = LabelSets(self.session, self.classes_panel, self.status_area, self.settings, self)
+        self.history_list = HistoryList(self.session, self.settings, self)
         self.toolbox = Toolbox(self.canvas, self.session.painting, self.settings, self)
         self.stages = StageView(
             self.session, self.canvas, self.stages_panel, self.crf_panel, self.classes_panel, self.settings, self
@@ -167,7 +171,9 @@ class MainWindow(QMainWindow):
         self.setCorner(Qt.Corner.BottomRightCorner, right)
         self.stages.attach(stages, self.actions_)
         self.crf_tools.attach(self.actions_)
-        docks = [files, view, classes, crf, stages]
+        history = self._dock("history", self.tr("History"), QWidget(), right)
+        self.history_list.attach(history, crf, self.actions_)
+        docks = [files, view, classes, crf, stages, history]
         self.keyboard.attach([self.canvas, files, view, classes, crf, stages, self.toolbox.options_bar, models])
         self.resizeDocks([files, classes], [260, 290], Qt.Orientation.Horizontal)
         self.resizeDocks([files, view], [560, 260], Qt.Orientation.Vertical)
@@ -222,7 +228,7 @@ class MainWindow(QMainWindow):
         callbacks |= {**self.stages.callbacks(), **self.crf_tools.callbacks()}
         callbacks |= {**self.models.callbacks(), **self.inspector.callbacks(), **self.file_list.callbacks()}
         callbacks |= {**self.statistics.callbacks(), **self.keyboard.callbacks()}
-        callbacks |= self.class_list.callbacks()
+        callbacks |= {**self.class_list.callbacks(), **self.label_sets.callbacks(), **self.history_list.callbacks()}
         return callbacks
 
     def _connect_session(self) -> None:
@@ -416,9 +422,11 @@ class MainWindow(QMainWindow):
         self.file_list.close()
         self.stages.close()
         self.crf_tools.close()
+        self.label_sets.close()
         self.inspector.close()
         self.toolbox.close()
         self.geometry_choice.close()
+        self.toolbox.close()
         self.session.close()
         self.settings.sync()
         super().closeEvent(event)

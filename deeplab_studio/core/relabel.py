@@ -422,3 +422,34 @@ class Changes:
     def kinds(self) -> Sequence[str]:
         """Names of the fields that hold any."""
         return [name for name, value in vars(self).items() if value]
+
+
+def with_classes(label_set: LabelSet, wanted: Sequence[LabelClass]) -> tuple[Relabelling, list[int]]:
+    """A label set with more classes at its end.
+
+    Parameters
+    ----------
+    label_set : LabelSet
+    wanted : sequence of LabelClass
+        A name that is taken gets a number; a colour that is taken becomes one that is told apart easily.
+
+    Returns
+    -------
+    Relabelling
+    list of int
+        Id of each of those wanted.
+
+    Raises
+    ------
+    ValueError
+        If that is more than a class map can hold.
+    """
+    from deeplab_studio.core.label_sets import distinct_colours
+
+    draft = LabelDraft(label_set)
+    taken = [label.colour for label in label_set]
+    for label in wanted:
+        colour = label.colour if label.colour not in taken else distinct_colours(1, taken)[0]
+        draft.add(draft.free_name(label.name), colour)
+        taken.append(colour)
+    return draft.relabelling(), list(range(len(label_set), len(label_set) + len(wanted)))

@@ -44,4 +44,23 @@ ROWS: tuple[ActionSpec, ...] = (
         QT_TRANSLATE_NOOP("Actions", "Set every pixel that is not pinned to class 0"),
         "image",
     ),
+    ActionSpec(
+        "label_set",
+        QT_TRANSLATE_NOOP("Actions", "&Label set…"),
+        "&Edit",
+        ("Ctrl+L",),
+        "label-set",
+        QT_TRANSLATE_NOOP("Actions", "Add, rename, recolour, reorder, merge and delete classes; the class maps follow"),
+        "items",
+        gap=True,
+    ),
+    ActionSpec(
+        "history",
+        QT_TRANSLATE_NOOP("Actions", "&History"),
+        "&Edit",
+        ("Ctrl+H",),
+        "history",
+        QT_TRANSLATE_NOOP("Actions", "Show the steps of this image, and go to any of them"),
+        checkable=True,
+    ),
 )

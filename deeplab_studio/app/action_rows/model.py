@@ -40,6 +40,15 @@ ROWS: tuple[ActionSpec, ...] = (
         QT_TRANSLATE_NOOP("Actions", "See which models can be downloaded"),
     ),
     ActionSpec(
+        "map_classes",
+        QT_TRANSLATE_NOOP("Actions", "&Map classes…"),
+        "&Model",
+        (),
+        "map-classes",
+        QT_TRANSLATE_NOOP("Actions", "Say what the model's classes become where the data set calls them otherwise"),
+        "model+items",
+    ),
+    ActionSpec(
         "inspect_model",
         QT_TRANSLATE_NOOP("Actions", "&Inspector…"),
         "&Model",

@@ -183,12 +183,15 @@ class ClassesPanel(QWidget):
         Ids the tools must not change.
     onlyOverChanged : Signal(object)
         Ids the tools may change, as a frozenset; None for all.
+    editRequested : Signal()
+        The person wants to edit the label set.
     """
 
     activeChanged = Signal(int)
     hiddenChanged = Signal(object)
     protectedChanged = Signal(object)
     onlyOverChanged = Signal(object)
+    editRequested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -223,6 +226,8 @@ class ClassesPanel(QWidget):
         self.rule_box.setMinimumContentsLength(8)
         self.rule_box.addItems([self.tr("Everything"), "", self.tr("Chosen classes")])
         self.rule_box.activated.connect(self._rule_chosen)
+        self.edit_button = icon_button("label-set", self.tr("Edit the label set"))
+        self.edit_button.clicked.connect(self.editRequested)
         self.show_all_button = icon_button("shown", self.tr("Show all classes"))
         self.show_all_button.clicked.connect(lambda: self._change_hidden(frozenset()))
         self.unprotect_button = icon_button("unprotected", self.tr("Protect no class"))
@@ -491,6 +496,7 @@ class ClassesPanel(QWidget):
         foot.addWidget(self.rule_box, 1)
         foot.addWidget(self.show_all_button)
         foot.addWidget(self.unprotect_button)
+        foot.addWidget(self.edit_button)
 
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)

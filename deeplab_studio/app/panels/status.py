@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from PySide6.QtCore import QRectF, QSize, Qt, QTime, QTimer, Signal
@@ -51,11 +51,12 @@ class ClassScore(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """A message and when it came."""
+    """A message, when it came, and what can be done about it: the text of a button and what it does."""
 
     time: QTime
     kind: Kind
     text: str
+    action: tuple[str, Callable[[], None]] | None = None
 
 
 class NoticeLine(QWidget):
@@ -76,6 +77,9 @@ class NoticeLine(QWidget):
         """The last messages, oldest first."""
         self._icon = IconLabel()
         self.label = ElidedLabel()
+        self.action_button = QToolButton()
+        self.action_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+        self.action_button.clicked.connect(lambda: self._act())
         self.more_label = QLabel()
         self.close_button = icon_button("close", self.tr("Dismiss"))
         self.close_button.setIconSize(QSize(12, 12))
@@ -88,6 +92,7 @@ class NoticeLine(QWidget):
         row.setSpacing(GAP // 2)
         row.addWidget(self._icon)
         row.addWidget(self.label, 1)
+        row.addWidget(self.action_button)
         row.addWidget(self.more_label)
         row.addWidget(self.close_button)
         self._show()
@@ -97,9 +102,9 @@ class NoticeLine(QWidget):
         """The message that is shown."""
         return self._queue[0] if self._queue else None
 
-    def show_notice(self, text: str, kind: Kind = "info") -> None:
-        """Show a message: errors one after the other, the newest of the rest."""
-        notice = Notice(QTime.currentTime(), kind, text)
+    def show_notice(self, text: str, kind: Kind = "info", action: tuple[str, Callable[[], None]] | None = None) -> None:
+        """Show a message, with a button if something can be done: errors one by one, the newest of the rest."""
+        notice = Notice(QTime.currentTime(), kind, text, action)
         self.history.append(notice)
         errors = [waiting for waiting in self._queue if waiting.kind == "error" and waiting.text != text]
         if kind == "error":
@@ -120,6 +125,12 @@ class NoticeLine(QWidget):
             self._queue.popleft()
         self._show()
 
+    def _act(self) -> None:
+        notice = self.current
+        self.dismiss()
+        if notice is not None and notice.action is not None:
+            notice.action[1]()
+
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """A click on the line."""
         if self._queue and self.rect().contains(event.position().toPoint()):
@@ -129,6 +140,9 @@ class NoticeLine(QWidget):
         notice = self.current
         self._timer.stop()
         self.close_button.setVisible(notice is not None)
+        action = notice.action if notice is not None else None
+        self.action_button.setVisible(action is not None)
+        self.action_button.setText(action[0] if action is not None else "")
         self.more_label.setVisible(len(self._queue) > 1)
         self.more_label.setText(self.tr("+{0}").format(len(self._queue) - 1))
         self.more_label.setToolTip(self.tr("More errors are waiting"))
@@ -252,9 +266,9 @@ class StatusArea(QWidget):
 
     # Messages and work
 
-    def show_notice(self, text: str, kind: Kind = "info") -> None:
+    def show_notice(self, text: str, kind: Kind = "info", action: tuple[str, Callable[[], None]] | None = None) -> None:
         """Show a message: "info" and "success" for 6 s, "warning" for 12 s, "error" until it is dismissed."""
-        self.notices.show_notice(text, kind)
+        self.notices.show_notice(text, kind, action)
 
     def set_hint(self, text: str) -> None:
         """Show what mouse and keys do, while there is no message."""
