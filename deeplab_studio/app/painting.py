@@ -111,6 +111,12 @@ class Painting(QObject):
         return None if document is None else document.class_map.labels
 
     @property
+    def pinned(self) -> Mask | None:
+        """The (H, W) bool pins of the class map on screen, for reading; None without an image."""
+        document = self._current()
+        return None if document is None else document.class_map.pinned
+
+    @property
     def photo(self) -> Labels | None:
         """The (H, W, 3) uint8 RGB photo on screen, for reading; None without an image."""
         document = self._current()

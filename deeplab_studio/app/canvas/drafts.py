@@ -35,6 +35,25 @@ class Draft:
     rules: PaintRules = field(default_factory=PaintRules)
     outlined: bool = False
 
+    @property
+    def box(self) -> Rect:
+        """A box around everything it shows; it may reach beyond the image."""
+        return self.area.box
+
+    @property
+    def has_rims(self) -> bool:
+        """Whether `draw_rims` draws anything."""
+        return self.outlined
+
+    def over(self, classes: screen.Bytes, exposure: screen.Exposure, mips: LabelMips) -> screen.Bytes:
+        """The classes on the screen, (h, w) uint8, as they are with the draft."""
+        return classes if self.outlined else drafted(classes, self, exposure, mips)
+
+    def draw_rims(self, picture: screen.Argb, exposure: screen.Exposure, mips: LabelMips, width: int) -> None:
+        """Draw its rim, lines of `width` device pixels; see `draw_rim`."""
+        if self.outlined:
+            draw_rim(picture, self, exposure, mips, width)
+
 
 def covered(area: Area, exposure: screen.Exposure, mips: LabelMips) -> Mask:
     """The device pixels under whose middle the area is.

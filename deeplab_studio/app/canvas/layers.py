@@ -11,8 +11,9 @@ from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from deeplab_studio.app.canvas import screen
-from deeplab_studio.app.canvas.drafts import Draft, drafted, draw_rim
+from deeplab_studio.app.canvas.drafts import Draft
 from deeplab_studio.app.canvas.mips import LabelMips, PhotoMips, TileGrid, level_for
+from deeplab_studio.app.canvas.picture_drafts import PictureDraft, draw_cells
 from deeplab_studio.core.geometry import Rect
 from deeplab_studio.core.labels import VOID, voc_palette
 
@@ -147,7 +148,8 @@ class LayersItem(QGraphicsItem):
         self._preview: LabelMips | None = None
         self._overlay: tuple[LabelMips, screen.Argb | None] | None = None
         self._pins: LabelMips | None = None
-        self._draft: Draft | None = None
+        self._draft: Draft | PictureDraft | None = None
+        self._cells: tuple[LabelMips, int] | None = None
         self._labels_visible = True
         self._look = _Look()
         self._fill = self._look.fill_colours()
@@ -167,7 +169,7 @@ class LayersItem(QGraphicsItem):
         self._photo = PhotoLayer(mips) if mips else None
         if self._photo:
             self._photo.set_tone(self._tone)
-        self._labels = self._preview = self._overlay = self._pins = self._draft = None
+        self._labels = self._preview = self._overlay = self._pins = self._draft = self._cells = None
         self.update()
 
     def set_tone(self, table: Bytes | None) -> None:
@@ -208,11 +210,16 @@ class LayersItem(QGraphicsItem):
         self._pins = LabelMips(pinned.view(np.uint8)) if pinned is not None else None
         self.update()
 
-    def set_draft(self, draft: Draft | None, scale: float) -> None:
+    def set_cells(self, colours: Bytes | None, side: int = 0) -> None:
+        """Show where the values of an array of the photo's size change: superpixels of about `side` pixels."""
+        self._cells = (LabelMips(colours), side) if colours is not None else None
+        self.update()
+
+    def set_draft(self, draft: Draft | PictureDraft | None, scale: float) -> None:
         """Show what a gesture would paint, at `scale` device pixels per image pixel."""
         for each in (self._draft, draft):
             if each is not None:
-                self._expose(each.area.box.clipped(*self._photo_size()), scale)
+                self.expose(each.box.clipped(*self._photo_size()), scale)
         self._draft = draft
 
     def set_labels_visible(self, visible: bool) -> None:
@@ -249,9 +256,9 @@ class LayersItem(QGraphicsItem):
         if rect is None:
             self.update()
             return
-        self._expose(rect, scale)
+        self.expose(rect, scale)
 
-    def _expose(self, rect: Rect, scale: float) -> None:
+    def expose(self, rect: Rect, scale: float) -> None:
         """Draw a box of image pixels anew."""
         # Smaller levels show one pixel for many, and lines reach a few device pixels beyond the classes they part.
         margin = max(1.0, 2 / scale) + 6 / scale
@@ -303,8 +310,9 @@ class LayersItem(QGraphicsItem):
         if self._overlay is not None and self._labels_visible:
             (labels, colours), pins = self._overlay, None
         grid = scale >= GRID_SCALE
-        rim = self._draft if self._draft is not None and self._draft.outlined else None
-        if labels is None and pins is None and rim is None and not grid:
+        rimmed = self._draft if self._draft is not None and self._draft.has_rims else None
+        cells = self._cells if self._labels_visible and self._overlay is None else None
+        if labels is None and pins is None and rimmed is None and cells is None and not grid:
             return
         to_device = painter.deviceTransform()
         box = to_device.mapRect(exposed).toAlignedRect()
@@ -334,8 +342,10 @@ class LayersItem(QGraphicsItem):
                 screen.draw_hatch(picture, classes, exposure, self._fill, self._look.opacity)
         if pins is not None:
             screen.draw_pins(picture, screen.classes_on_screen(pins, exposure, *size).view(np.bool_), exposure)
-        if rim is not None and self._labels is not None:
-            draw_rim(picture, rim, exposure, self._labels, max(1, round(1.25 * exposure.device_ratio)))
+        if cells is not None:
+            draw_cells(picture, *cells, exposure)
+        if rimmed is not None and self._labels is not None:
+            rimmed.draw_rims(picture, exposure, self._labels, max(1, round(1.25 * exposure.device_ratio)))
         if grid:
             screen.draw_grid(picture, exposure, *size, _GRID_OPACITY * min(1.0, scale / GRID_SCALE - 0.5))
         painter.resetTransform()
@@ -351,6 +361,6 @@ class LayersItem(QGraphicsItem):
         classes = screen.classes_on_screen(labels, exposure, *self._photo_size())
         draft = self._draft
         # A picture in the place of the classes covers what would become of them, too.
-        if draft is None or draft.outlined or self._labels is None or self._overlay is not None:
+        if draft is None or self._labels is None or self._overlay is not None:
             return classes
-        return drafted(classes, draft, exposure, self._labels)
+        return draft.over(classes, exposure, self._labels)

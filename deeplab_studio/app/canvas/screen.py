@@ -204,7 +204,7 @@ def draw_pins(picture: Argb, pinned: npt.NDArray[np.bool_], exposure: Exposure) 
     if pinned.any():
         shadows, dots = _dots(exposure.device_ratio)
         for tile, level, opacity in ((shadows, 0, 0.4), (dots, 255, 0.9)):
-            _shade(picture, pinned & _tiled(tile, exposure), level, opacity)
+            shade(picture, pinned & _tiled(tile, exposure), level, opacity)
 
 
 def draw_grid(picture: Argb, exposure: Exposure, photo_height: int, photo_width: int, opacity: float) -> None:
@@ -215,10 +215,11 @@ def draw_grid(picture: Argb, exposure: Exposure, photo_height: int, photo_width:
     lines = np.zeros(picture.shape, np.bool_)
     lines[rows] = True
     lines[:, columns] = True
-    _shade(picture, lines, 128, opacity)
+    shade(picture, lines, 128, opacity)
 
 
-def _shade(picture: Argb, where: npt.NDArray[np.bool_], level: int, opacity: float) -> None:
+def shade(picture: Argb, where: npt.NDArray[np.bool_], level: int, opacity: float) -> None:
+    """Lay a gray of 0..255 at an opacity of 0..1 over the device pixels of a (h, w) mask."""
     places = np.flatnonzero(where)
     flat = picture.reshape(-1)
     flat[places] = colours_over(flat[places], level, opacity)

@@ -40,6 +40,11 @@ class PaintTarget(Protocol):
         ...
 
     @property
+    def pinned(self) -> drawing.Mask | None:
+        """The (H, W) bool pins of the class map, for reading; None without an image."""
+        ...
+
+    @property
     def photo(self) -> drawing.Labels | None:
         """The (H, W, 3) uint8 RGB photo, for reading; None without an image."""
         ...

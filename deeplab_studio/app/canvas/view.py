@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from deeplab_studio.app.canvas.drafts import Draft
+    from deeplab_studio.app.canvas.picture_drafts import PictureDraft
     from deeplab_studio.core.geometry import Rect
 
 _NOTCH = 2 ** (1 / 3)
@@ -136,9 +137,29 @@ class CanvasView(PictureView):
         """
         self._layers.set_overlay(values, colours)
 
-    def show_draft(self, draft: Draft | None) -> None:
+    def show_draft(self, draft: Draft | PictureDraft | None) -> None:
         """Show what a gesture would paint if it ended now; nothing with None."""
         self._layers.set_draft(draft, self._scale)
+
+    def expose(self, rect: Rect) -> None:
+        """Draw a box of image pixels anew: a draft changed there."""
+        self._layers.expose(rect, self._scale)
+
+    def show_cells(self, colours: npt.NDArray[np.uint8] | None, side: int = 0) -> None:
+        """Show the boundaries of superpixels faintly; none with None.
+
+        Parameters
+        ----------
+        colours : (H, W) uint8 array or None
+            C-contiguous; neighbouring superpixels have different values. It must not change afterwards.
+        side : int
+            Side of a superpixel in image pixels, about.
+        """
+        self._layers.set_cells(colours, side)
+
+    def update_cursor(self) -> None:
+        """Show the tool's cursor as it is now."""
+        self._show_cursor()
 
     def set_palette(self, palette: npt.NDArray[np.uint8]) -> None:
         """Set the RGB colour of every id, a (256, 3) uint8 array."""
