@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QImage, QInputDevice, QMouseEvent, QPointingDevice, QTabletEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from deeplab_studio.app.canvas import CanvasView
-from deeplab_studio.core.classmap import ClassMap, Edit, Stroke
+from deeplab_studio.core.classmap import ClassMap, Edit, PaintRules, Stroke
 from deeplab_studio.core.geometry import Rect
 
 PALETTE = np.zeros((256, 3), np.uint8)
@@ -147,6 +149,8 @@ class Target:
         self.map = class_map
         self.active_class = value
         self.photo = photo
+        self.rules = PaintRules()
+        self.likelihood: np.ndarray | None = None
         self.picked: list[tuple[int, int]] = []
         self.edits: list[Edit | None] = []
         self.names: list[str] = []
@@ -159,11 +163,17 @@ class Target:
     def labels(self) -> np.ndarray:
         return self.map.labels
 
+    def probability(self, class_id: int) -> Callable[[], np.ndarray] | None:
+        return None if self.likelihood is None else lambda: self.likelihood
+
+    def ready(self) -> bool:
+        return self.open
+
     def begin(self, name: str, *, erase: bool = False) -> bool:
-        if not self.open:
+        if not self.ready():
             return False
         self.names.append(name)
-        self._stroke, self._erase = self.map.begin(name), erase
+        self._stroke, self._erase = self.map.begin(name, self.rules), erase
         return True
 
     def paint(self, top: int, left: int, mask: np.ndarray) -> Rect | None:
