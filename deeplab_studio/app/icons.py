@@ -81,7 +81,11 @@ GLYPHS = MappingProxyType(
         "unlabelled": "selection-background",
         "fill": "paint-bucket",
         "wand": "magic-wand",
-        "superpixels": "grid-four",
+        "superpixels": "hexagon",
+        "grow": "waves",
+        "crf-brush": "paint-brush-broad",
+        "region": "selection-plus",
+        "clean-up": "paint-brush-household",
         "round": "circle",
         "square": "square",
         # view

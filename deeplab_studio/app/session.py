@@ -52,6 +52,8 @@ class Session(QObject):
         Another list of images.
     statesChanged : list of int, str
         These items are in this state now.
+    leaving
+        Another image is about to come: what is being painted has to end.
     currentChanged : Document or None
         Another image is on screen.
     imageFailed : int, StudioError
@@ -77,6 +79,7 @@ class Session(QObject):
 
     itemsChanged = Signal(object)
     statesChanged = Signal(object, str)
+    leaving = Signal()
     currentChanged = Signal(object)
     imageFailed = Signal(int, object)
     labelsChanged = Signal(object)
@@ -151,6 +154,7 @@ class Session(QObject):
         item = self._selection.item(item_id)
         if item is None or item_id == self._selection.current:
             return
+        self.leaving.emit()
         self.painting.abort()
         self.save()
         self._selection.current = item_id
@@ -166,6 +170,11 @@ class Session(QObject):
         target = self._selection.stepped(offset)
         if target is not None:
             self.select(target)
+
+    def neighbour(self, offset: int) -> Item | None:
+        """The image `offset` places on from the one on screen in the order of the list; None beyond its ends."""
+        target = self._selection.stepped(offset)
+        return None if target is None or target == self._selection.current else self._selection.item(target)
 
     def set_order(self, order: list[int]) -> None:
         """Say in which order, by item id, the list shows the images; those left out are not gone through."""
@@ -201,6 +210,7 @@ class Session(QObject):
         self._selection.items = [item for item in self._selection.items if item.id not in gone]
         self.itemsChanged.emit(self._selection.items)
         if self._selection.current in gone:
+            self.leaving.emit()
             self.painting.abort()
             self.save()
             self._selection.current = None
@@ -345,6 +355,7 @@ class Session(QObject):
             self.mappings.load(opened.mappings)
             self.projectChanged.emit(opened.project)
             self.labelSetChanged.emit(self.label_set)
+            self._tell_unmatched()
             if len(self.label_set) <= self.painting.active_class < 255:
                 self.painting.set_active_class(min(1, len(self.label_set) - 1))
         for notice in opened.notices:
@@ -359,6 +370,7 @@ class Session(QObject):
             self.select(opened.first)
 
     def _leave_project(self) -> None:
+        self.leaving.emit()
         self.painting.abort()
         self.save()
         project = self.project
@@ -505,10 +517,13 @@ class Session(QObject):
         self.refinement.forget()
         self.previewed.emit(None)
         if model is not None:
-            notice = unmatched_notice(self.mapping())
-            if notice:
-                self.classesUnmatched.emit(notice)
+            self._tell_unmatched()
         self.want_predictions()
+
+    def _tell_unmatched(self) -> None:
+        notice = unmatched_notice(self.mapping())
+        if notice:
+            self.classesUnmatched.emit(notice)
 
     def _on_crf_restored(self, crf: CrfSettings) -> None:
         self._crf = crf

@@ -132,6 +132,18 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("tools/wand_source", "photo", "choice", QT_TRANSLATE_NOOP("Settings", "Wand on"), ("photo", "scores")),
     Setting("tools/wand_tolerance", 12.0, "float", QT_TRANSLATE_NOOP("Settings", "Wand tolerance"), low=0, high=100),
     Setting("tools/wand_gap", 0, "int", QT_TRANSLATE_NOOP("Settings", "Gaps the wand closes (px)"), low=0, high=32),
+    Setting(
+        "tools/superpixel_size",
+        2.5,
+        "float",
+        QT_TRANSLATE_NOOP("Settings", "Size of superpixels (%)"),
+        low=0.2,
+        high=25,
+    ),
+    Setting("tools/scribble_size", 10, "int", QT_TRANSLATE_NOOP("Settings", "Scribble size (px)"), low=1, high=2000),
+    Setting(
+        "tools/scribble_reach", 50, "int", QT_TRANSLATE_NOOP("Settings", "Reach of scribbles (%)"), low=5, high=400
+    ),
     Setting("model/current", "", "text", QT_TRANSLATE_NOOP("Settings", "Model")),
     Setting("model/device", "auto", "text", QT_TRANSLATE_NOOP("Settings", "Device")),
     Setting("model/precision", "exact", "choice", QT_TRANSLATE_NOOP("Settings", "Precision"), ("exact", "fast")),

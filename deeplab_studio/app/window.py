@@ -40,6 +40,7 @@ from deeplab_studio.app.panels.stages import StagesPanel
 from deeplab_studio.app.panels.status import StatusArea
 from deeplab_studio.app.panels.view import ViewPanel
 from deeplab_studio.app.readout import Readout
+from deeplab_studio.app.region_tools import RegionTools
 from deeplab_studio.app.session import Session
 from deeplab_studio.app.stage_view import StageView
 from deeplab_studio.app.statistics_view import StatisticsView
@@ -90,6 +91,7 @@ class MainWindow(QMainWindow):
         self._connect_panels()
         self.stages.stripShown.connect(lambda _shown: self._update_enabled())
         self.crf_tools.changed.connect(self._update_enabled)
+        self.region_tools.changed.connect(self._update_enabled)
         self.models.loadingChanged.connect(lambda _loading: self._update_empty_state())
         self._restore()
         self._update_enabled()
@@ -136,6 +138,7 @@ class MainWindow(QMainWindow):
             self.session, self.canvas, self.stages_panel, self.crf_panel, self.classes_panel, self.settings, self
         )
         self.crf_tools = CrfTools(self.session, self.crf_panel, self.settings, self)
+        self.region_tools = RegionTools(self.session, self.canvas, self.toolbox, self)
         self.view = ViewState(self.canvas, self.view_panel, self.settings, self.theme, self)
 
     def _lay_out(self) -> None:
@@ -223,7 +226,7 @@ class MainWindow(QMainWindow):
             "peek": self.view.peek,
             "about": self.dialogs.show_about,
         }
-        callbacks |= self.toolbox.callbacks()
+        callbacks |= {**self.toolbox.callbacks(), **self.region_tools.callbacks()}
         callbacks |= {f"theme_{name}": partial(self._use_theme, name) for name in ("system", "light", "dark")}
         callbacks |= {**self.stages.callbacks(), **self.crf_tools.callbacks()}
         callbacks |= {**self.models.callbacks(), **self.inspector.callbacks(), **self.file_list.callbacks()}
@@ -233,6 +236,7 @@ class MainWindow(QMainWindow):
 
     def _connect_session(self) -> None:
         session = self.session
+        session.leaving.connect(self.canvas.finish_gesture)
         session.currentChanged.connect(self._on_current)
         session.labelsChanged.connect(self._on_labels)
         session.previewed.connect(self._on_previewed)
@@ -422,6 +426,7 @@ class MainWindow(QMainWindow):
         self.file_list.close()
         self.stages.close()
         self.crf_tools.close()
+        self.region_tools.close()
         self.label_sets.close()
         self.inspector.close()
         self.toolbox.close()
@@ -493,6 +498,7 @@ class MainWindow(QMainWindow):
                 "model": session.predictions.model is not None,
                 "stages": self.stages.visible,
                 **self.crf_tools.conditions(),
+                **self.region_tools.conditions(),
                 "busy": session.predictions.lane.busy or session.refinement.lane.busy,
             }
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deeplab_studio.app.action_rows import about, crf, edit, file, image, model, tools, view
+from deeplab_studio.app.action_rows import about, crf, edit, file, image, model, regions, tools, view
 from deeplab_studio.app.action_rows.spec import ActionSpec
 from deeplab_studio.app.translate import QT_TRANSLATE_NOOP
 
@@ -22,6 +22,7 @@ MENUS = (
 ACTIONS: tuple[ActionSpec, ...] = (
     *file.ROWS,
     *edit.ROWS,
+    *regions.EDIT_ROWS,
     *image.ROWS,
     *tools.ROWS,
     *model.ROWS,

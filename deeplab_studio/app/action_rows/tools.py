@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deeplab_studio.app.action_rows.regions import TOOL_ROWS
 from deeplab_studio.app.action_rows.spec import ActionSpec
 from deeplab_studio.app.translate import QT_TRANSLATE_NOOP
 
@@ -130,6 +131,7 @@ ROWS: tuple[ActionSpec, ...] = (
         group="tool",
         toolbar=True,
     ),
+    *TOOL_ROWS,
     ActionSpec("brush_smaller", QT_TRANSLATE_NOOP("Actions", "&Smaller brush"), "&Tools", ("[",), gap=True),
     ActionSpec("brush_larger", QT_TRANSLATE_NOOP("Actions", "&Larger brush"), "&Tools", ("]",)),
     ActionSpec("brush_square", QT_TRANSLATE_NOOP("Actions", "S&quare brush"), "&Tools", (), checkable=True),
