@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 
 from deeplab_studio.checkpoints import CheckpointError, LoadedModel, load_checkpoint
-from deeplab_studio.checkpoints.dialects.base import IMAGENET
-from deeplab_studio.checkpoints.model import FileHash, Geometry
+from deeplab_studio.checkpoints.model import Geometry
 from deeplab_studio.checkpoints.native import Provenance, read_header, save_native
 from deeplab_studio.core.labels import VOC_LABELS
 from deeplab_studio.engine import Predictor
-from deeplab_studio.networks.deeplab import DeepLab
 from deeplab_studio.networks.starter import starter_profile
 from tests.dialect_files import write_variant
+from tests.starter_kit import drawn_model
 
 
 def logits_of(model: LoadedModel) -> np.ndarray:
@@ -93,18 +92,7 @@ def test_a_model_saved_with_another_choice_has_it_as_its_published_one(open_stri
 
 
 def test_the_stride_of_a_starter_is_open_though_its_file_lists_none(tmp_path: Path) -> None:
-    profile = starter_profile("v3", len(VOC_LABELS))
-    model = LoadedModel(
-        network=DeepLab(profile).eval(),
-        profile=profile,
-        preprocessing=IMAGENET,
-        classes=VOC_LABELS,
-        dialect="deeplab-studio",
-        title="Starter",
-        path=Path("nowhere"),
-        file_hash=FileHash(""),
-    )
-    save_native(model, tmp_path / "starter.safetensors", provenance=Provenance())
+    save_native(drawn_model("v3"), tmp_path / "starter.safetensors", provenance=Provenance())
     header = read_header(tmp_path / "starter.safetensors")
     assert header is not None
     assert header.variants == ()
