@@ -66,7 +66,7 @@ def test_painting_saves_figures_that_the_next_window_sorts_and_filters_by(
     window.session.save()
     figures = window.files_panel.model.figures
     qtbot.waitUntil(lambda: figures(first).pixels == {0: 180 * 320, 15: 60 * 320}, timeout=10_000)
-    assert figures(first).changed == 60 * 320
+    qtbot.waitUntil(lambda: figures(first).changed == 60 * 320, timeout=10_000)
     assert figures(first).disagreement == pytest.approx(0.25)
     window.close()
 
