@@ -250,7 +250,8 @@ class Edits(QObject):
     @property
     def position(self) -> int:
         """How many of `rows` are done."""
-        return sum(row.done for row in self.rows())
+        document = self._session.current
+        return len(self._done) + (document.history.done if document is not None else 0)
 
     @property
     def forgotten(self) -> bool:
@@ -272,7 +273,9 @@ class Edits(QObject):
             return
         self._session.refinement.drop()
         self._session.previewed.emit(None)
-        self._target = min(max(position, 0), len(self.rows()))
+        document = self._session.current
+        steps = len(self._done) + len(self._undone) + (len(document.history) if document is not None else 0)
+        self._target = min(max(position, 0), steps)
         self._advance()
 
     def _advance(self) -> None:
@@ -332,7 +335,7 @@ class Edits(QObject):
         if not others:
             return True
         text = self.tr(
-            "{0} other images were changed after “{1}”. Take it back all the same?\n\n"
+            "Other images were changed after “{1}” ({0} of them). Take it back all the same?\n\n"
             "What was painted there stays, but can no longer be undone."
         )
         return self.ask(text.format(others, step.name))

@@ -365,7 +365,7 @@ class LabelSetEditor(QDialog):
             lines.append(self.tr("Counting what changes…"))
         else:
             change = self.draft.relabelling()
-            lines.append(effect_text(self.draft, *changed_by(change.table, self._counts)))
+            lines.append(effect_text(self.draft, *changed_by(change.table, self._counts), len(self._counts)))
         if self._session.read_only:
             lines = [self.tr("The data set is open for reading only: the label set cannot be changed.")]
         self.preview.setText("\n".join(lines))

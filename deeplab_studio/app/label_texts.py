@@ -70,10 +70,10 @@ def change_lines(changes: Changes) -> list[str]:
     return lines
 
 
-def effect_text(draft: LabelDraft, images: int, pixels: int) -> str:
-    """What a draft does to the class maps."""
+def effect_text(draft: LabelDraft, images: int, pixels: int, of_images: int) -> str:
+    """What a draft does to the class maps: so many pixels in so many images, of all that have a class map."""
     number = QLocale().toString
     if not draft.relabelling().moves_ids:
         return _tr("No id changes: the class maps stay as they are.")
-    text = _tr("{0} images change, {1} pixels in all.").format(number(images), number(pixels))
+    text = _tr("Changes {0} pixels in {1} of {2} images.").format(number(pixels), number(images), number(of_images))
     return text + " " + _tr("Ids move: masks exported before keep the old ones.")

@@ -284,7 +284,7 @@ def unmatched_notice(mapping: ClassMapping) -> str:
         return ""
     shown = ", ".join(names[:5]) + ("…" if len(names) > 5 else "")
     text = QCoreApplication.translate(
-        "Predictions", "The data set has no class for {0} of the model's classes ({1}): they become class 0."
+        "Predictions", "{0} of the model's classes are not in the data set and become class 0: {1}."
     )
     return text.format(len(names), shown)
 

@@ -91,6 +91,11 @@ class History:
         """Bytes held by all edits."""
         return sum(edit.nbytes for edit in (*self._done, *self._undone))
 
+    @property
+    def done(self) -> int:
+        """Number of edits that can be undone."""
+        return len(self._done)
+
     def __len__(self) -> int:
         return len(self._done) + len(self._undone)
 

@@ -212,7 +212,7 @@ class ProjectLabels:
         if images:
             names = ", ".join(change.new[i].name for i in fresh[:3]) + ("…" if len(fresh) > 3 else "")
             raise StudioError(
-                f"it cannot be taken back because {images} images hold pixels of {names}",
+                f"it cannot be taken back because {images} image{'s' if images > 1 else ''} would lose {names}",
                 hint="Delete the class in the label set editor and say there what its pixels become.",
             )
 

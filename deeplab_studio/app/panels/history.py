@@ -22,7 +22,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QListView,
-    QSizePolicy,
     QSpinBox,
     QStyle,
     QStyledItemDelegate,
@@ -202,7 +201,7 @@ class HistoryPanel(QWidget):
         self.bound_box.setSuffix(self.tr(" MB"))
         self.bound_box.setKeyboardTracking(False)
         self.bound_box.setStepType(QSpinBox.StepType.AdaptiveDecimalStepType)
-        self.bound_box.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.bound_box.setFixedWidth(self.fontMetrics().horizontalAdvance("1048576 MB") + 4 * GAP)
         self.bound_box.setAccessibleName(self.tr("Memory for undo"))
         self.bound_box.setToolTip(
             self.tr("Memory for the steps of all images together; the oldest ones are forgotten when it is full")

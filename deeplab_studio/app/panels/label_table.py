@@ -177,7 +177,9 @@ class _LabelDelegate(QStyledItemDelegate):
         self._model, self._widget = model, parent
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        return QSize(0, self._widget.fontMetrics().height() + 8)
+        metrics = self._widget.fontMetrics()
+        text = str(index.data(Qt.ItemDataRole.DisplayRole))
+        return QSize(metrics.horizontalAdvance(text) + 2 * GAP, metrics.height() + 8)
 
     def swatch(self, cell: QRect) -> QRectF:
         """Where in the cell of a name its colour is."""

@@ -216,7 +216,7 @@ def count_text(row: SourceRow) -> str:
     number = QLocale().toString
     parts = []
     if row.images is not None:
-        parts.append(_tr("{0} images").format(number(row.images)))
+        parts.append(_tr("1 image") if row.images == 1 else _tr("{0} images").format(number(row.images)))
     if row.pixels is not None:
         parts.append(_tr("{0} px").format(number(row.pixels)))
     return ", ".join(parts)
@@ -265,7 +265,9 @@ class _MappingDelegate(QStyledItemDelegate):
         self._model, self._rows, self._widget = model, rows, parent
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        return QSize(0, self._widget.fontMetrics().height() + 10)
+        metrics = self._widget.fontMetrics()
+        text = str(index.data(Qt.ItemDataRole.DisplayRole))
+        return QSize(metrics.horizontalAdvance(text) + 2 * GAP, metrics.height() + 10)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         row = self._rows.mapToSource(index).row()

@@ -326,7 +326,7 @@ def test_taking_a_change_back_asks_if_other_images_were_painted_since(session: S
     session.edits.ask = lambda question: bool(questions.append(question))
     session.undo()
     settle(qtbot, session)
-    assert "1 other images were changed" in questions[0]
+    assert "(1 of them)" in questions[0]
     assert len(session.label_set) == 20
     session.edits.ask = lambda _question: True
     session.undo()

@@ -49,6 +49,27 @@ def test_compacting_shrinks_and_loses_nothing() -> None:
     assert (class_map.labels == 1).all()
 
 
+def test_a_thousand_edits_and_a_thousand_undos_give_the_first_map_back_bit_for_bit() -> None:
+    rng = np.random.default_rng(3)
+    class_map = ClassMap(rng.integers(0, 21, (300, 400), np.uint8), rng.random((300, 400)) < 0.1)
+    labels, pinned = class_map.labels.copy(), class_map.pinned.copy()
+    history = History(class_map)
+    while history.done < 1000:
+        height, width = rng.integers(1, 60, 2)
+        stroke = class_map.begin("stroke")
+        for _ in range(3):
+            top, left = int(rng.integers(-30, 300)), int(rng.integers(-30, 400))
+            stroke.paint(top, left, rng.random((height, width)) < 0.7, int(rng.integers(0, 256)))
+        history.push(stroke.commit())
+        if history.done % 100 == 0:
+            history.compact()
+    for _ in range(1000):
+        history.undo()
+    assert history.done == 0
+    assert np.array_equal(class_map.labels, labels)
+    assert np.array_equal(class_map.pinned, pinned)
+
+
 def test_nothing_to_push_changes_nothing() -> None:
     class_map = ClassMap.empty(5, 5)
     history = History(class_map)

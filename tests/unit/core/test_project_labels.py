@@ -104,7 +104,7 @@ def test_a_class_added_cannot_be_taken_back_while_images_hold_it(project: Projec
     outcome = project.labels.relabel(change, 1)
     assert outcome.stamps == {}
     project.save_map(5, np.full((4, 4), 4, np.uint8), None)
-    with pytest.raises(StudioError, match="1 images hold pixels of cow"):
+    with pytest.raises(StudioError, match="1 image would lose cow"):
         project.labels.take_back(change, 1)
     assert project.label_set == change.new
     project.save_map(5, np.zeros((4, 4), np.uint8), None)
