@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QIcon
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -74,6 +74,7 @@ class CleanUpDialog(QDialog):
         self.class_list = QListWidget()
         self.class_list.setAccessibleName(self.tr("Classes to tidy up"))
         self.class_list.setFixedHeight(6 * (self.fontMetrics().height() + 8))
+        self.class_list.setIconSize(QSize(13, 13))
         self.class_list.itemChanged.connect(self._on_tick)
         all_button, none_button = QPushButton(self.tr("All")), QPushButton(self.tr("None"))
         all_button.clicked.connect(lambda: self._tick(True))
@@ -106,7 +107,8 @@ class CleanUpDialog(QDialog):
                 tip=tip,
                 parent=self,
             )
-            number.slider.setMinimumWidth(150)
+            number.slider.setMinimumWidth(200)
+            number.box.setFixedWidth(self.fontMetrics().horizontalAdvance("1,000,000 px") + 34)
             number.set_value(low if region else 0)
             number.changed.connect(lambda _value: self._want())
             number.add_to(grid, row)

@@ -212,8 +212,12 @@ def around(box: Rect, shape: tuple[int, int], reach: float) -> Rect:
 
     `reach` is how far beyond the box, in sides of it; small boxes reach some pixels at least.
     """
-    margin = max(_LEAST_REACH, math.ceil(reach * max(box.height, box.width)))
+    margin = _margin(box, reach)
     return Rect(box.top - margin, box.left - margin, box.bottom + margin, box.right + margin).clipped(*shape)
+
+
+def _margin(box: Rect, reach: float) -> int:
+    return max(_LEAST_REACH, math.ceil(reach * max(box.height, box.width)))
 
 
 def grow(
@@ -228,8 +232,8 @@ def grow(
 ) -> Grown | None:
     """Grow strokes along the edges of a photo until they meet each other or what surrounds them.
 
-    Around the strokes lies a frame of what stays as it is. It grows inwards, as the strokes do outwards, from the sides
-    of the frame that are not sides of the photo.
+    Around the strokes lies a frame of what stays as it is. It grows inwards, as the strokes do outwards. Where strokes
+    come close to a side of the photo the frame is open: what they mark may go on beyond it.
 
     Parameters
     ----------
@@ -258,16 +262,16 @@ def grow(
     import cv2
 
     box = marks.box
-    frame = Rect(0, 0, 0, 0) if box is None else around(box, marks.shape, reach)
-    if frame.is_empty:
+    if box is None:
         return None
+    frame = around(box, marks.shape, reach)
     classes = sorted(marks.classes)
     codes = np.zeros(256, np.uint8)
     codes[classes] = np.arange(2, len(classes) + 2)
     part = image[frame.slices]
     strokes = marks.coded(frame, codes, 1)
     markers = strokes if fixed is None else np.where((strokes == 0) & fixed[frame.slices], np.uint8(1), strokes)
-    _mark_frame(markers, frame, marks.shape, only_class=len(classes) < 2)
+    _mark_frame(markers, frame, box, marks.shape, _margin(box, reach) / 2)
     scale = min(1.0, math.sqrt(work_pixels / (frame.height * frame.width)))
     if scale < 1:
         size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
@@ -288,18 +292,19 @@ def grow(
     return Grown(frame.top, frame.left, classes_of[grown], grown > 1)
 
 
-def _mark_frame(markers: Labels, frame: Rect, shape: tuple[int, int], *, only_class: bool) -> None:
-    """Mark the sides of the frame, of the sides of the photo only if nothing else would hold against the strokes."""
-    sides = {
-        "top": (frame.top > 0, markers[0]),
-        "bottom": (frame.bottom < shape[0], markers[-1]),
-        "left": (frame.left > 0, markers[:, 0]),
-        "right": (frame.right < shape[1], markers[:, -1]),
-    }
-    alone = only_class and not any(inside for inside, _ in sides.values()) and not (markers == 1).any()
-    for inside, pixels in sides.values():
-        if inside or alone:
-            pixels[pixels == 0] = 1
+def _mark_frame(markers: Labels, frame: Rect, box: Rect, shape: tuple[int, int], close: float) -> None:
+    """Mark the sides of the frame, but not those of the photo that the box of strokes comes close to."""
+    height, width = shape
+    sides = (
+        (markers[0], frame.top > 0 or box.top >= close),
+        (markers[-1], frame.bottom < height or height - box.bottom >= close),
+        (markers[:, 0], frame.left > 0 or box.left >= close),
+        (markers[:, -1], frame.right < width or width - box.right >= close),
+    )
+    # With strokes close to all four sides something has to hold against them.
+    closed = [pixels for pixels, is_closed in sides if is_closed] or [pixels for pixels, _ in sides]
+    for pixels in closed:
+        pixels[pixels == 0] = 1
 
 
 def _flattened(image: Labels) -> Labels:

@@ -16,7 +16,7 @@ from deeplab_studio.core.geometry import Rect
 _LEAST_CELL = 5
 """Superpixels smaller than this many device pixels have no boundaries drawn: there would be nothing else."""
 
-_CELL_SHADE = 0.35
+_CELL_SHADE = 0.28
 """Opacity of the boundaries, dark on one side and light on the other: one of them shows on any photo."""
 
 

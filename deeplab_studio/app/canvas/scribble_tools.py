@@ -144,7 +144,7 @@ class GrowTool(ScribbleTool):
         if self._painting:
             return self.tr("Esc takes the stroke back")
         if self._marks is not None:
-            return self.tr("Enter paints · Esc drops all · Backspace: last stroke · Right button: stays as it is")
+            return self.tr("Enter paints · Esc drops all · Backspace: last stroke")
         return self.tr("Scribble on each class · Right button marks what stays · Then Enter")
 
     def wants(self, event: QKeyEvent) -> bool:

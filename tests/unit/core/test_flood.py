@@ -61,7 +61,7 @@ def test_several_classes_grow_at_once_and_meet() -> None:
     photo, truth = two_shapes()
     marks = marks_on(truth.shape, (1, 36, 60, 70, 60), (2, 105, 55, 120, 65), (0, 5, 5, 150, 5), (0, 90, 30, 90, 80))
     labels = in_full(grow(photo, marks), truth.shape)
-    assert (labels == 99).sum() == 0  # the frame is the whole photo: nothing else holds against the strokes
+    assert (labels == 0).sum() > 0.4 * truth.size
     assert share_right(labels, truth, 1, 1) > 0.93
     assert share_right(labels, truth, 2, 2) > 0.93
 
@@ -94,6 +94,13 @@ def test_one_class_alone_does_not_take_the_whole_photo() -> None:
     photo, truth = two_shapes()
     labels = in_full(grow(photo, marks_on(truth.shape, (3, 36, 60, 70, 60)), reach=50), truth.shape)
     assert (labels == 99).sum() > (truth != 1).sum() * 0.9
+
+
+def test_strokes_far_from_the_sides_of_the_photo_do_not_take_all_of_it() -> None:
+    photo, truth = two_shapes()
+    marks = marks_on(truth.shape, (1, 36, 60, 70, 60), (2, 105, 55, 120, 65))
+    labels = in_full(grow(photo, marks), truth.shape)
+    assert (labels[truth == 0] == 99).mean() > 0.9
 
 
 def test_a_shape_that_leaves_the_photo_is_not_held_back_there() -> None:
