@@ -28,6 +28,7 @@ from deeplab_studio.app.starters import result_text as starter_result_text
 from deeplab_studio.app.theme import mix
 from deeplab_studio.checkpoints.catalogue import VOC_VAL, ModelCard, PublishedResult
 from deeplab_studio.checkpoints.library import InstalledModel
+from deeplab_studio.checkpoints.library_index import ModelFacts
 from deeplab_studio.checkpoints.progress import Progress
 from deeplab_studio.checkpoints.starters import StarterCard
 from deeplab_studio.core.errors import StudioError
@@ -74,7 +75,7 @@ class Row:
         card = self.card or self.starter
         if card is not None:
             return card.title
-        return self.model.path.name if self.model is not None else ""
+        return (self.model.facts.name or self.model.path.name) if self.model is not None else ""
 
     @property
     def starter(self) -> StarterCard | None:
@@ -219,7 +220,7 @@ class ModelTable(QAbstractTableModel):
         if row.starter is not None:
             return self._starter_text(row.starter, column)
         if card is None:
-            return ""
+            return self._own_text(row.model.facts, column) if row.model is not None else ""
         if column == VERSION:
             return card.version
         if column == CLASSES:
@@ -232,6 +233,14 @@ class ModelTable(QAbstractTableModel):
         return "\n".join(
             f"{miou_text(result)} · {result.measured_on}" for result in card.results if result.measured_on != VOC_VAL
         )
+
+    @staticmethod
+    def _own_text(facts: ModelFacts, column: int) -> str:
+        if column == VERSION:
+            return facts.version
+        if column == CLASSES and facts.classes:
+            return " · ".join(filter(None, (str(facts.classes), facts.class_set)))
+        return ""
 
     def _starter_text(self, card: StarterCard, column: int) -> str:
         if column == VERSION:
@@ -260,7 +269,9 @@ class ModelTable(QAbstractTableModel):
             return f"{row.card.backbone} · {row.card.publisher}"
         if row.starter is not None:
             return self.tr("knows {0}").format(", ".join(name for name in row.starter.known if name != "background"))
-        return str(row.model.path.parent) if row.model is not None else ""
+        if row.model is None:
+            return ""
+        return str(row.model.path if row.model.facts.name else row.model.path.parent)
 
     def _sort_key(self, row: Row, column: int) -> Any:
         if column == SIZE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -58,7 +59,6 @@ class ModelChoices(QObject):
         self._bar = bar
         self._settings = settings
         self._given_library = library
-        self._versions: dict[str, str] = {}
         self.loading = False
         predictions.loader = lambda path: self.library.load(path)
         predictions.set_device(settings.get("model/device"))
@@ -124,15 +124,18 @@ class ModelChoices(QObject):
 
     def refresh(self) -> None:
         """Show what the library holds now."""
-        self._bar.set_models([self._entry(model) for model in self.library.installed() if model.usable])
+        models = [model for model in self.library.installed() if model.usable]
+        titles = Counter(model.title for model in models)
+        self._bar.set_models([self._entry(model, alone=titles[model.title] == 1) for model in models])
         current = self._predictions.model
         self._bar.set_model(str(current.path) if current is not None else None)
 
-    def _entry(self, model: InstalledModel) -> ModelEntry:
+    def _entry(self, model: InstalledModel, *, alone: bool) -> ModelEntry:
+        """A line of the list; one that is not alone in its title says the file's name too."""
         path = str(model.path)
         detail = path if model.starter is None else f"{about_text(model.starter)}\n{path}"
-        version = self._versions.get(path) or model.version
-        return ModelEntry(path, model.title, version, detail, starter=model.starter is not None)
+        title = model.title if alone else f"{model.path.stem} · {model.title}"
+        return ModelEntry(path, title, model.version, detail, starter=model.starter is not None)
 
     def show_library(self, window: QWidget) -> None:
         """Show the dialog of models to get, and use the one the person chose there."""
@@ -155,15 +158,16 @@ class ModelChoices(QObject):
             self.refresh()
             return
         path = model.path.absolute()
-        self._versions[str(path)] = model.version
         self._settings.set("model/current", str(path))
         self._settings.set("model/paint_only", False)
         library = self.library
 
         def remember(job: Job) -> list[str]:
+            from deeplab_studio.checkpoints.library_index import ModelFacts
             from deeplab_studio.engine.device import available_devices
 
-            library.add(path, cancel=job.token)
+            facts = ModelFacts(model.title, model.version, len(model.classes), model.classes.name)
+            library.add(path, facts=facts, cancel=job.token)
             return available_devices()
 
         def remembered(devices: list[str]) -> None:

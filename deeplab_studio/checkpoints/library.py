@@ -8,15 +8,15 @@ read anew on every call, so several windows and commands may work at once.
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from deeplab_studio.checkpoints.catalogue import ModelCard, card_for_file, cards, find_card
 from deeplab_studio.checkpoints.digest import sha256_of
+from deeplab_studio.checkpoints.library_index import UNKNOWN, Index, ModelFacts, Record
 from deeplab_studio.checkpoints.partial import discard
 from deeplab_studio.checkpoints.starters import StarterCard, best_starter, list_starters
 from deeplab_studio.core.cancel import CancelToken
@@ -54,8 +54,8 @@ class InstalledModel:
     state : {"ready", "unchecked", "changed", "missing"}
         "unchecked": its content was not looked at since it was added or touched, `ModelLibrary.verify` does.
         "changed": it is no longer, or never was, the file that is known under this name.
-    name : str
-        What it calls itself; empty if nobody has looked inside yet.
+    facts : ModelFacts
+        What it holds, as far as somebody has looked inside.
     source, source_sha256 : str
         The file it was converted from, and that file's hash; empty if it was not converted.
     starter : StarterCard or None
@@ -68,7 +68,7 @@ class InstalledModel:
     sha256: str
     card: ModelCard | None
     state: State
-    name: str = ""
+    facts: ModelFacts = UNKNOWN
     source: str = ""
     source_sha256: str = ""
     starter: StarterCard | None = None
@@ -85,13 +85,13 @@ class InstalledModel:
     def title(self) -> str:
         """What to call it."""
         card = self.card or self.starter
-        return card.title if card is not None else self.name or self.path.stem
+        return card.title if card is not None else self.facts.name or self.path.stem
 
     @property
     def version(self) -> str:
-        """Which DeepLab it is, as far as a card says so; empty if none does."""
+        """Which DeepLab it is; empty if no card says so and nobody has looked inside yet."""
         card = self.card or self.starter
-        return card.version if card is not None else ""
+        return card.version if card is not None else self.facts.version
 
     @property
     def usable(self) -> bool:
@@ -101,49 +101,6 @@ class InstalledModel:
     def is_of(self, card: ModelCard | None) -> bool:
         """Whether it is the published model of `card`."""
         return card is not None and self.card is not None and self.card.id == card.id
-
-
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """What the index keeps of a file: enough to see without reading it that it was touched.
-
-    `found` is the hash it had at the last look, if that was not the known one.
-    """
-
-    path: str
-    size: int
-    mtime_ns: int
-    sha256: str
-    card: str | None = None
-    found: str = ""
-    name: str = ""
-    source: str = ""
-    source_sha256: str = ""
-
-
-@dataclass(slots=True)
-class _Index:
-    files: dict[str, _Record] = field(default_factory=dict)
-    classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @classmethod
-    def parse(cls, text: str) -> _Index:
-        """Read the JSON of an index; ValueError, KeyError or TypeError if it is none."""
-        document = json.loads(text)
-        if document["format"] != 1:
-            raise ValueError(f"format {document['format']!r} is not known")
-        records = [_Record(**entry) for entry in document["files"]]
-        for record in records:
-            if not (isinstance(record.path, str) and isinstance(record.sha256, str)):
-                raise TypeError("a path or hash is no text")
-        classes = {str(sha256): tuple(map(str, names)) for sha256, names in document["classes"].items()}
-        return cls({record.path: record for record in records}, classes)
-
-    def dump(self) -> str:
-        files = [
-            {name: getattr(record, name) for name in _Record.__dataclass_fields__} for record in self.files.values()
-        ]
-        return json.dumps({"format": 1, "files": files, "classes": self.classes}, indent=1, ensure_ascii=False)
 
 
 class ModelLibrary:
@@ -214,7 +171,13 @@ class ModelLibrary:
         return mine[0] if mine else None
 
     def add(
-        self, path: Path, *, card: ModelCard | None = None, copy: bool = False, cancel: CancelToken | None = None
+        self,
+        path: Path,
+        *,
+        card: ModelCard | None = None,
+        copy: bool = False,
+        facts: ModelFacts | None = None,
+        cancel: CancelToken | None = None,
     ) -> InstalledModel:
         """Take up a file that is on this machine. The file itself is not touched.
 
@@ -226,6 +189,8 @@ class ModelLibrary:
             The published model it is meant to be; checked as far as its hash and size are published.
         copy : bool
             Copy it into the library's folder instead of remembering where it is.
+        facts : ModelFacts, optional
+            What it holds, if it was loaded.
         cancel : CancelToken, optional
             Polled while the file is read.
 
@@ -249,10 +214,12 @@ class ModelLibrary:
             card = _card_of(path, sha256, cancel)
         known = next((model for model in self.installed() if model.sha256 == sha256 and model.state == "ready"), None)
         if known is not None and not (copy and known.origin == "external"):
-            return known if card is None or known.is_of(card) else self._remember(known.path, sha256, card)
+            if (card is None or known.is_of(card)) and facts in (None, known.facts):
+                return known
+            return self._remember(known.path, sha256, card or known.card, facts=facts)
         if copy and self._origin(path) != "library":
             path = self._copy(path, sha256)
-        return self._remember(path, sha256, card)
+        return self._remember(path, sha256, card, facts=facts)
 
     def convert(
         self, path: Path, *, names: Sequence[str] | None = None, half: bool = False, cancel: CancelToken | None = None
@@ -294,7 +261,7 @@ class ModelLibrary:
         if model.dialect == NAME:
             added = self.add(path, copy=True, cancel=cancel)
             self._keep_names(added.sha256, names)
-            return self._remember(added.path, added.sha256, added.card, name=model.title)
+            return self._remember(added.path, added.sha256, added.card, facts=ModelFacts.of(model))
         card = _card_of(path, model.sha256, cancel)
         origin = Provenance(
             source=card.url if card is not None else str(path),
@@ -308,7 +275,8 @@ class ModelLibrary:
                 target = self.folder / f"{path.stem}-{model.sha256[:8]}{SUFFIX}"
             save_native(model, target, half=half, provenance=origin)
         sha256 = sha256_of(target, cancel)
-        return self._remember(target, sha256, card, name=model.title, source=str(path), source_sha256=model.sha256)
+        source = {"source": str(path), "source_sha256": model.sha256}
+        return self._remember(target, sha256, card, facts=ModelFacts.of(model), **source)
 
     def load(self, path: Path, *, output_stride: int | None = None) -> LoadedModel:
         """Load a model with the class names a person gave it, if there are any.
@@ -422,7 +390,7 @@ class ModelLibrary:
         return {card.path.absolute(): card for card in list_starters(self.shipped)}
 
     def _describe(
-        self, path: Path, record: _Record | None, starters: dict[Path, StarterCard] | None = None
+        self, path: Path, record: Record | None, starters: dict[Path, StarterCard] | None = None
     ) -> InstalledModel:
         origin = self._origin(path.absolute())
         starter = (self._starters() if starters is None else starters).get(path.absolute())
@@ -430,12 +398,12 @@ class ModelLibrary:
             record = None
         card = find_card(record.card or "") if record is not None else card_for_file(path.name)
         sha256 = (record.found or record.sha256) if record is not None else ""
+        known = record or Record("", 0, 0, "")
         try:
             status = path.stat()
         except OSError:
-            return InstalledModel(path, origin, 0, sha256, card, "missing")
+            return InstalledModel(path, origin, 0, sha256, card, "missing", facts=known.facts)
         state: State = "unchecked"
-        known = record or _Record("", 0, 0, "")
         if starter is not None and status.st_size != starter.bytes:
             state = "changed"
         elif record is not None and (status.st_size, status.st_mtime_ns) == (record.size, record.mtime_ns):
@@ -443,7 +411,7 @@ class ModelLibrary:
         elif record is None and card is not None and card.bytes not in (None, status.st_size):
             card = None
         return InstalledModel(
-            path, origin, status.st_size, sha256, card, state, known.name, known.source, known.source_sha256, starter
+            path, origin, status.st_size, sha256, card, state, known.facts, known.source, known.source_sha256, starter
         )
 
     def _copy(self, path: Path, sha256: str) -> Path:
@@ -460,38 +428,53 @@ class ModelLibrary:
     # --- The index ---------------------------------------------------------------------------------------------------
 
     def _remember(
-        self, path: Path, sha256: str, card: ModelCard | None, found: str = "", **more: str
+        self,
+        path: Path,
+        sha256: str,
+        card: ModelCard | None,
+        found: str = "",
+        *,
+        facts: ModelFacts | None = None,
+        source: str = "",
+        source_sha256: str = "",
     ) -> InstalledModel:
-        """Note a file; `more` are the name and source of a new one, those of a known one are kept."""
+        """Note a file; what is known of the same content is kept unless it is given anew."""
         status = path.stat()
         key = self._key(path)
         before = self._read().files.get(key)
         if before is not None and before.sha256 == sha256:
-            more = {"name": before.name, "source": before.source, "source_sha256": before.source_sha256} | more
-        record = _Record(
+            facts = facts or before.facts
+            source, source_sha256 = source or before.source, source_sha256 or before.source_sha256
+        facts = facts or UNKNOWN
+        record = Record(
             key,
             status.st_size,
             status.st_mtime_ns,
             sha256,
             card.id if card is not None else None,
             found if not found.startswith(sha256) else "",
-            **more,
+            facts.name,
+            source,
+            source_sha256,
+            facts.version,
+            facts.classes,
+            facts.class_set,
         )
         self._change(lambda index: index.files.__setitem__(key, record))
         return self._describe(path, record)
 
-    def _read(self) -> _Index:
+    def _read(self) -> Index:
         try:
-            return _Index.parse(self._index_path.read_text("utf-8"))
+            return Index.parse(self._index_path.read_text("utf-8"))
         except (FileNotFoundError, NotADirectoryError):
-            return _Index()
+            return Index()
         except OSError as error:
             reason, hint = explain_os_error(error)
             raise StudioError(f"it cannot be read: {reason}", path=self._index_path, hint=hint) from error
         except (ValueError, KeyError, TypeError, AttributeError):
             return self._start_over()
 
-    def _start_over(self) -> _Index:
+    def _start_over(self) -> Index:
         broken = self._index_path.with_name("index-broken.json")
         with contextlib.suppress(OSError):
             self._index_path.replace(broken)
@@ -499,9 +482,9 @@ class ModelLibrary:
             f"The list of models, {self._index_path}, could not be understood and was made anew from the files in its "
             f"folder. Files elsewhere must be added again; the old list is kept as {broken.name}."
         )
-        return _Index()
+        return Index()
 
-    def _change(self, change: Callable[[_Index], _T]) -> _T:
+    def _change(self, change: Callable[[Index], _T]) -> _T:
         with self._exclusive():
             index = self._read()
             result = change(index)

@@ -140,7 +140,9 @@ def _list(options: argparse.Namespace, library: ModelLibrary, _report: Report) -
 def _classes(model: InstalledModel) -> str:
     if model.starter is not None:
         return f"knows {', '.join(model.starter.known)}"
-    return model.card.class_set if model.card is not None else ""
+    if model.card is not None:
+        return model.card.class_set
+    return model.facts.class_set or (str(model.facts.classes) if model.facts.classes else "")
 
 
 def _model_entry(model: InstalledModel) -> dict[str, Any]:
@@ -155,6 +157,8 @@ def _model_entry(model: InstalledModel) -> dict[str, Any]:
         "state": model.state,
         "origin": model.origin,
         "source": model.source or None,
+        "classes": model.facts.classes or None,
+        "class_set": (model.card.class_set if model.card is not None else model.facts.class_set) or None,
         "starter": _starter_entry(model.starter) if model.starter is not None else None,
     }
 

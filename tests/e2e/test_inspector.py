@@ -57,6 +57,20 @@ def test_the_inspector_follows_model_and_photo(
     assert panel.title.text().startswith("DeepLabv3 MobileNetV2")
 
 
+def test_a_file_that_was_only_opened_is_listed_as_what_it_is(
+    qtbot: QtBot, window: MainWindow, mine: Path, tmp_path: Path
+) -> None:
+    box = window.model_bar.model_box
+    use(qtbot, window, mine)
+    qtbot.waitUntil(lambda: box.currentText() == "DeepLabv3 MobileNetV3-Large (torchvision)", timeout=30_000)
+    other = tmp_path / "other.pth"
+    torch.save(torchvision_network(classes=4, aux=False).state_dict(), other)
+    use(qtbot, window, other)
+    qtbot.waitUntil(lambda: box.currentText() == "other · DeepLabv3 MobileNetV3-Large (torchvision)", timeout=30_000)
+    (found,) = (model for model in window.models.library.installed() if model.path == other)
+    assert (found.version, found.facts.classes) == ("v3", 4)
+
+
 def test_class_names_given_in_the_inspector_are_remembered(
     qtbot: QtBot, window: MainWindow, new_window: Callable[[], MainWindow], mine: Path, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ from deeplab_studio.checkpoints.catalogue import SUPPORTED_DIALECTS, ModelCard, 
 from deeplab_studio.checkpoints.digest import Digest
 from deeplab_studio.checkpoints.download import Patience
 from deeplab_studio.checkpoints.library import ModelLibrary
+from deeplab_studio.checkpoints.library_index import ModelFacts
 from tests.model_server import CONTENT, SHA256, ModelServer, serving
 from tests.starter_kit import write_starters
 
@@ -300,6 +301,21 @@ def test_the_mirror_is_asked_and_remembered(qtbot: QtBot, dialog: ModelLibraryDi
 
 
 # --- Own files --------------------------------------------------------------------------------------------------------
+
+
+def test_an_own_file_is_shown_as_what_it_turned_out_to_be(
+    dialog: ModelLibraryDialog, library: ModelLibrary, tmp_path: Path
+) -> None:
+    path = tmp_path / "epoch-40.pth"
+    path.write_bytes(b"weights")
+    library.add(path)
+    dialog.refresh()
+    assert [cell(dialog, 3, column) for column in (VERSION, MODEL, CLASSES)] == ["", "epoch-40.pth", ""]
+    library.add(path, facts=ModelFacts("DeepLabv3+ Xception-65 (jfzhang95)", "v3+", 4))
+    dialog.refresh()
+    texts = [cell(dialog, 3, column) for column in (VERSION, MODEL, CLASSES)]
+    assert texts == ["v3+", "DeepLabv3+ Xception-65 (jfzhang95)", "4"]
+    assert dialog.view.model().index(3, MODEL).data(SECOND_LINE_ROLE) == str(path)
 
 
 def test_a_file_i_have_is_compared_and_used(

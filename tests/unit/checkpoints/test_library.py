@@ -15,6 +15,7 @@ from deeplab_studio.checkpoints.catalogue import ModelCard, find_card
 from deeplab_studio.checkpoints.digest import Digest
 from deeplab_studio.checkpoints.download import Downloaded
 from deeplab_studio.checkpoints.library import ModelLibrary, default_folder
+from deeplab_studio.checkpoints.library_index import ModelFacts
 from deeplab_studio.core.errors import StudioError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -123,6 +124,25 @@ def test_a_file_elsewhere_is_registered_and_not_touched(library: ModelLibrary, o
     library.remove(model)
     assert own.exists()
     assert library.installed() == []
+
+
+def test_what_a_file_turned_out_to_hold_is_remembered(library: ModelLibrary, own: Path) -> None:
+    added = library.add(own)
+    assert (added.title, added.version, added.facts.classes) == ("mine", "", 0)
+    facts = ModelFacts("DeepLabv3 ResNet-50 (torchvision)", "v3", 21, "Pascal VOC")
+    found = library.add(own, facts=facts)
+    assert (found.title, found.version, found.facts) == (facts.name, "v3", facts)
+    assert library.add(own) == found
+    os.utime(own, ns=(1, 1))
+    assert library.verify(library.installed()[0]).facts == facts
+    own.unlink()
+    assert library.installed()[0].title == facts.name
+
+
+def test_what_another_content_holds_is_not_taken_over(library: ModelLibrary, own: Path) -> None:
+    library.add(own, facts=ModelFacts("DeepLabv3 ResNet-50 (torchvision)", "v3", 21))
+    own.write_bytes(b"other weights")
+    assert library.add(own).title == "mine"
 
 
 def test_a_file_elsewhere_can_be_copied(library: ModelLibrary, own: Path) -> None:
