@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+import threading
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
 from deeplab_studio.core.classmap import ClassMap, Edit, Labels
@@ -52,6 +53,10 @@ class History:
         self._max_bytes = max_bytes
         self._done: list[Edit] = []
         self._undone: list[Edit] = []
+        self._loose: list[Edit] = []
+        self._sizes: dict[int, int] = {}
+        self._held = 0
+        self._measuring = threading.Lock()
         self.stamp: Hashable = None
         self.forgotten = False
 
@@ -89,7 +94,7 @@ class History:
     @property
     def nbytes(self) -> int:
         """Bytes held by all edits."""
-        return sum(edit.nbytes for edit in (*self._done, *self._undone))
+        return self._held
 
     @property
     def done(self) -> int:
@@ -103,8 +108,11 @@ class History:
         """Record an edit that has just been made; whatever was undone before is gone. None is ignored."""
         if edit is None:
             return
-        self._undone.clear()
+        self._drop(self._undone)
+        self._undone = []
         self._done.append(edit)
+        self._loose.append(edit)
+        self._measure(edit)
         self._trim()
 
     def undo(self) -> tuple[Edit, Rect] | None:
@@ -125,8 +133,10 @@ class History:
 
     def compact(self) -> None:
         """Compress all edits but make no other change; meant for a background thread."""
-        for edit in [*self._done, *self._undone]:
+        loose, self._loose = self._loose, []
+        for edit in loose:
             edit.compact()
+            self._measure(edit, known=True)
 
     # Without the class map
 
@@ -150,8 +160,7 @@ class History:
         """
         fits = stamp == self.stamp or all(edit.bbox.is_empty for edit in (*self._done, *self._undone))
         if not fits:
-            self._done.clear()
-            self._undone.clear()
+            self._forget_all()
         self._map, self.stamp = class_map, stamp
         return fits
 
@@ -180,8 +189,7 @@ class History:
             False if newer ones were done: the history is forgotten then, for they speak of classes that are gone.
         """
         if self.changed_since(serial):
-            self._done.clear()
-            self._undone.clear()
+            self._forget_all()
             self.forgotten = True
             return False
         for edit in (*self._done, *self._undone):
@@ -195,6 +203,7 @@ class History:
 
     def forget_undone_after(self, serial: int) -> None:
         """Forget edits newer than `serial` that are undone."""
+        self._drop([edit for edit in self._undone if edit.serial >= serial])
         self._undone = [edit for edit in self._undone if edit.serial < serial]
 
     def forget_oldest(self) -> int:
@@ -206,12 +215,31 @@ class History:
         else:
             return 0
         self.forgotten = True
-        return edit.nbytes
+        before = self._held
+        self._drop([edit])
+        return before - self._held
 
     def set_max_bytes(self, max_bytes: int) -> None:
         """Hold no more than this from now on."""
         self._max_bytes = max_bytes
         self._trim()
+
+    def _forget_all(self) -> None:
+        self._drop([*self._done, *self._undone])
+        self._done, self._undone = [], []
+
+    def _measure(self, edit: Edit, *, known: bool = False) -> None:
+        """Note how much an edit holds; with `known` only if it is not forgotten meanwhile."""
+        with self._measuring:
+            before = self._sizes.get(edit.serial)
+            if before is not None or not known:
+                self._sizes[edit.serial] = edit.nbytes
+                self._held += self._sizes[edit.serial] - (before or 0)
+
+    def _drop(self, edits: Iterable[Edit]) -> None:
+        with self._measuring:
+            for edit in edits:
+                self._held -= self._sizes.pop(edit.serial, 0)
 
     def _restore(self, edit: Edit, *, after: bool) -> Rect:
         if edit.bbox.is_empty:
@@ -221,9 +249,8 @@ class History:
         return self._map.redo(edit) if after else self._map.undo(edit)
 
     def _trim(self) -> None:
-        excess = self.nbytes - self._max_bytes
-        while excess > 0 and len(self._done) > 1:
-            excess -= self.forget_oldest()
+        while self._held > self._max_bytes and len(self._done) > 1:
+            self.forget_oldest()
 
 
 class HistoryShelf:
