@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSizeF, Qt, Signal
-from PySide6.QtGui import QResizeEvent, QTransform
+from PySide6.QtGui import QPolygonF, QResizeEvent, QTransform
 from PySide6.QtWidgets import QFrame, QGraphicsScene, QGraphicsView, QWidget
 
 MAX_SCALE = 64.0
@@ -116,6 +117,10 @@ class PictureView(QGraphicsView):
     def to_viewport(self, x: float, y: float) -> QPointF:
         """The place in the viewport of image coordinates."""
         return self.viewportTransform().map(QPointF(x, y))
+
+    def line_in_viewport(self, points: Iterable[tuple[float, float]]) -> QPolygonF:
+        """The places in the viewport of many image coordinates."""
+        return self.viewportTransform().map(QPolygonF([QPointF(x, y) for x, y in points]))
 
     def _middle(self) -> QPointF:
         return QRectF(self.viewport().rect()).center()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt
-from PySide6.QtGui import QKeyEvent, QPainter, QPainterPath, QPolygonF
+from PySide6.QtGui import QKeyEvent, QPainter, QPainterPath
 
 from deeplab_studio.app.canvas.cursors import HANDLE, draw_contrasted, draw_handle
 from deeplab_studio.app.canvas.shape_tools import AreaTool
@@ -194,56 +194,62 @@ class PolygonTool(AreaTool):
         return x + length * math.cos(angle), y + length * math.sin(angle)
 
     def _corner_at(self, position: QPointF) -> int | None:
-        places = self._places()
-        distances = [math.hypot(place.x() - position.x(), place.y() - position.y()) for place in places]
-        nearest = min(range(len(places)), key=distances.__getitem__, default=None)
-        return nearest if nearest is not None and distances[nearest] <= _REACH else None
+        at = self._point_at(position)
+        distances = [math.dist(point, at) for point in self._points]
+        nearest = min(range(len(distances)), key=distances.__getitem__, default=None)
+        return nearest if nearest is not None and distances[nearest] <= self._reach() else None
 
     def _side_at(self, position: QPointF) -> int | None:
         """The side near a place, by its first corner."""
-        places = self._places()
-        if len(places) < 2:
+        points = self._points
+        if len(points) < 2:
             return None
-        distances = [_distance(position, a, b) for a, b in zip(places, [*places[1:], places[0]], strict=True)]
+        at = self._point_at(position)
+        distances = [_distance(at, a, b) for a, b in zip(points, [*points[1:], points[0]], strict=True)]
         nearest = min(range(len(distances)), key=distances.__getitem__)
-        return nearest if distances[nearest] <= _REACH else None
+        return nearest if distances[nearest] <= self._reach() else None
 
-    def _places(self) -> list[QPointF]:
-        return [self.canvas.to_viewport(x, y) for x, y in self._points]
+    def _point_at(self, position: QPointF) -> Point:
+        at = self.canvas.to_image(position)
+        return at.x(), at.y()
+
+    def _reach(self) -> float:
+        """How near the pointer has to be, in image pixels."""
+        return _REACH * self.canvas.devicePixelRatioF() / self.canvas.scale()
 
     def overlay_rect(self) -> QRectF:
         """Around corners and sides."""
+        if not self.busy:
+            return QRectF()
         following = self._next()
-        places = self._places() + ([self.canvas.to_viewport(*following)] if following is not None else [])
+        line = self.canvas.line_in_viewport(self._points if following is None else [*self._points, following])
         room = HANDLE + 3
-        return QPolygonF(places).boundingRect().adjusted(-room, -room, room, room) if places else QRectF()
+        return line.boundingRect().adjusted(-room, -room, room, room)
 
     def paint_cursor(self, painter: QPainter) -> None:
         """Draw sides and corners; broken lines for what the next click would add."""
-        places = self._places()
-        if not places:
+        if not self.busy:
             return
-        following = self._next()
-        open_path = QPainterPath(places[-1])
+        places, following = self.canvas.line_in_viewport(self._points), self._next()
+        open_path, path = QPainterPath(places.last()), QPainterPath()
         if following is not None:
             open_path.lineTo(self.canvas.to_viewport(*following))
-        open_path.lineTo(places[0])
+        open_path.lineTo(places.first())
+        path.addPolygon(places)
         draw_contrasted(painter, open_path, dashed=True)
-        path = QPainterPath()
-        path.addPolygon(QPolygonF(places))
         draw_contrasted(painter, path, dashed=self._erase)
         over = self._corner_at(self._pointer.position) if self._pointer is not None else None
-        for corner, place in enumerate(places):
+        for corner, place in enumerate(places.toList()):
             draw_handle(painter, place, marked=corner == (self._held if self._held is not None else over))
 
 
-def _distance(at: QPointF, start: QPointF, end: QPointF) -> float:
+def _distance(at: Point, start: Point, end: Point) -> float:
     """From a place to a line between two others."""
-    way = end - start
-    length = way.x() ** 2 + way.y() ** 2
-    offset = at - start
-    along = min(max((offset.x() * way.x() + offset.y() * way.y()) / length, 0.0), 1.0) if length else 0.0
-    return math.hypot(offset.x() - along * way.x(), offset.y() - along * way.y())
+    across, down = end[0] - start[0], end[1] - start[1]
+    length = across**2 + down**2
+    along = ((at[0] - start[0]) * across + (at[1] - start[1]) * down) / length if length else 0.0
+    along = min(max(along, 0.0), 1.0)
+    return math.hypot(at[0] - start[0] - along * across, at[1] - start[1] - along * down)
 
 
 def _is_undo(event: QKeyEvent) -> bool:

@@ -311,4 +311,4 @@ class LassoTool(AreaTool):
         draw_contrasted(painter, path, dashed=self._erase)
 
     def _line(self) -> QPolygonF:
-        return QPolygonF([self.canvas.to_viewport(x, y) for x, y in self._points])
+        return self.canvas.line_in_viewport(self._points)

@@ -115,9 +115,10 @@ class NoticeLine(QWidget):
 
     def set_hint(self, text: str) -> None:
         """Show `text` while there is no message."""
-        self._hint = text
-        if self.current is None:
-            self._show()
+        if text != self._hint:
+            self._hint = text
+            if self.current is None:
+                self._show()
 
     def dismiss(self) -> None:
         """Take the message away; the next error waiting takes its place."""
