@@ -33,7 +33,7 @@ def write_set(root: Path, count: int, *, size: tuple[int, int] = (64, 48), seed:
     return root
 
 
-def write_config(folder: Path, train: Path, val: Path, **changes: str) -> Path:
+def write_config(folder: Path, train: Path, val: Path, /, **changes: str) -> Path:
     """A configuration of a few short steps; `changes` replace whole lines by what they begin with."""
     lines = f"""
 name = "tiny"

@@ -110,6 +110,9 @@ class ScheduleConfig:
         With momentum after Nesterov; Loshchilov & Hutter, ICLR 2019; or Jordan et al. 2024.
     learning_rate : float
         Largest.
+    head_rate : float
+        By what the heads' learning rate is multiplied. (DeepLabv1, section 4.2: ten for the last layer, on an encoder
+        that has learnt already.)
     weight_decay : float
         On convolutions.
     warmup : int
@@ -130,6 +133,7 @@ class ScheduleConfig:
     batch: int = 16
     optimizer: OptimizerName = "sgd"
     learning_rate: float = 0.05
+    head_rate: float = 1.0
     weight_decay: float = 3e-4
     warmup: int = 2_000
     average: float = 0.999

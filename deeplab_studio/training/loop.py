@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -93,7 +94,9 @@ class Trainer:
             width = int(self.network.backbone.channels)
             self._regressor = nn.Conv2d(width, material.teacher.channels, 1).to(device)
         self._learning = nn.ModuleList([self.network, *([self._regressor] if self._regressor else [])])
-        self.optimizers = make_optimizers(self._learning, config.schedule)
+        encoder = [self.network.backbone, *([self._regressor] if self._regressor else [])]
+        parts = [(nn.ModuleList(encoder), 1.0), (self.network.heads, config.schedule.head_rate)]
+        self.optimizers = make_optimizers(parts, config.schedule)
         self.mean = RunningMean(self.network, config.schedule.average)
         self.plan = Plan(config.schedule.crops, config.schedule.warmup)
         self.batch = config.schedule.batch
@@ -210,7 +213,7 @@ class Trainer:
         rate = self.plan.rate(self.crops)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = self.config.schedule.learning_rate * rate
+                group["lr"] = self.config.schedule.learning_rate * rate * group["scale"]
         loss, parts = self._loss(batch)
         for optimizer in self.optimizers:
             optimizer.zero_grad()
@@ -356,7 +359,7 @@ class Trainer:
         content = {
             "format": _FORMAT,
             "config": json.dumps(asdict(self.config), default=str),
-            "classes": list(self.material.labels.names),
+            **dict(zip(("versions", "classes", "optimizer"), self._identity(), strict=True)),
             "learning": self._learning.state_dict(),
             "mean": self.mean.state,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -372,6 +375,10 @@ class Trainer:
         with atomic_write(self.config.output / CHECKPOINT) as temporary:
             torch.save(content, temporary)
 
+    def _identity(self) -> tuple[list[str], list[str], str]:
+        """What a checkpoint's run must have in common with this one."""
+        return list(self.config.versions), list(self.material.labels.names), self.config.schedule.optimizer
+
     def resume(self, crops: int | None = None) -> None:
         """Go on from the checkpoint.
 
@@ -379,9 +386,27 @@ class Trainer:
         ----------
         crops : int, optional
             Where training ends now; the learning rate's way there starts from where it is.
+
+        Raises
+        ------
+        StudioError
+            If there is no checkpoint that can be read, or it is of another run.
         """
         path = self.config.output / CHECKPOINT
-        content = torch.load(path, map_location=self.device, weights_only=True)
+        try:
+            content = torch.load(path, map_location=self.device, weights_only=True)
+            written_for = content["versions"], content["classes"], content["optimizer"]
+        except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            raise StudioError(
+                "the checkpoint cannot be read", path=path, hint="Delete it to start anew, or restore a copy of it."
+            ) from error
+        if written_for != self._identity():
+            versions, classes, optimizer = written_for
+            raise StudioError(
+                f"the checkpoint is of another run ({', '.join(versions)}; {len(classes)} classes; {optimizer})",
+                path=path,
+                hint="Go on with the configuration it was written with, or give another folder with --output.",
+            )
         self._learning.load_state_dict(content["learning"])
         self.mean.state = content["mean"]
         for optimizer, state in zip(self.optimizers, content["optimizers"], strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -64,13 +64,45 @@ def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
     return (x.T if tall else x).float()
 
 
-def make_optimizers(network: nn.Module, schedule: ScheduleConfig) -> list[torch.optim.Optimizer]:
-    """The optimizers of a network's weights; their groups' rates are those of the plan's start.
+def make_optimizers(parts: Sequence[tuple[nn.Module, float]], schedule: ScheduleConfig) -> list[torch.optim.Optimizer]:
+    """The optimizers of a network.
 
     Biases and normalisation are not decayed (He et al., "Bag of Tricks", CVPR 2019, section 3.1).
+
+    Parameters
+    ----------
+    parts : sequence of (Module, float)
+        Parts of the network and by what their learning rate is multiplied; every group of an optimizer has this as
+        ``"scale"``.
+    schedule : ScheduleConfig
+
+    Returns
+    -------
+    list of Optimizer
+        Several where matrices are treated differently from the rest.
     """
+    rate, decay = schedule.learning_rate, schedule.weight_decay
+    groups: list[dict[str, Any]] = []
+    matrices: list[dict[str, Any]] = []
+    for part, scale in parts:
+        dense, other, plain = _sorted(part)
+        if schedule.optimizer == "muon":
+            matrices.append({"params": dense, "weight_decay": decay, "scale": scale})
+        else:
+            other = dense + other
+        groups.append({"params": other, "weight_decay": decay, "scale": scale})
+        groups.append({"params": plain, "weight_decay": 0.0, "scale": scale})
+    groups = [group for group in groups if group["params"]]
+    if schedule.optimizer == "sgd":
+        return [torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)]
+    others = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
+    return [others] if schedule.optimizer == "adamw" else [Muon(matrices, lr=rate), others]
+
+
+def _sorted(part: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
+    """Weights of convolutions that are large matrices, of the other convolutions, and everything else."""
     dense, other, plain = [], [], []
-    for module in network.modules():
+    for module in part.modules():
         for name, parameter in module.named_parameters(recurse=False):
             if not isinstance(module, nn.Conv2d) or name != "weight":
                 plain.append(parameter)
@@ -78,17 +110,7 @@ def make_optimizers(network: nn.Module, schedule: ScheduleConfig) -> list[torch.
                 dense.append(parameter)
             else:
                 other.append(parameter)
-    rate, decay = schedule.learning_rate, schedule.weight_decay
-    groups = [{"params": dense + other, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}]
-    if schedule.optimizer == "sgd":
-        return [torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)]
-    if schedule.optimizer == "adamw":
-        return [torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))]
-    groups[0]["params"] = other
-    return [
-        Muon(dense, lr=rate, weight_decay=decay),
-        torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98)),
-    ]
+    return dense, other, plain
 
 
 class RunningMean:

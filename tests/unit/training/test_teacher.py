@@ -38,9 +38,7 @@ def teacher(model: LoadedModel, photos: Photos, tmp_path_factory: pytest.TempPat
     return open_teacher(model, photos, CLASSES, tmp_path_factory.mktemp("cache"))
 
 
-def test_logits_of_kept_features_are_the_teachers(
-    model: LoadedModel, photos: Photos, teacher: TeacherFeatures
-) -> None:
+def test_logits_of_kept_features_are_the_teachers(model: LoadedModel, photos: Photos, teacher: TeacherFeatures) -> None:
     scores = Predictor(model, "cpu").predict(_enlarged(photos.photo(0)))
     cells = torch.from_numpy(np.asarray(teacher.features[0, :4, :6], np.float32)).permute(2, 0, 1)[None]
     own = teacher.logits(cells)[0].numpy()
