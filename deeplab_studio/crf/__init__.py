@@ -2,6 +2,7 @@
 
 from deeplab_studio.crf.backends import Backend, Engine, crf_backend, reference_available, require_engine
 from deeplab_studio.crf.dense import DenseCRF
+from deeplab_studio.crf.evidence import Unaries
 from deeplab_studio.crf.params import CrfParams, parse_params
 from deeplab_studio.crf.presets import PRESETS, Preset, find_preset
 
@@ -12,6 +13,7 @@ __all__ = [
     "DenseCRF",
     "Engine",
     "Preset",
+    "Unaries",
     "crf_backend",
     "find_preset",
     "parse_params",

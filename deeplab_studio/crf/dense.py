@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from deeplab_studio.core.cancel import CancelToken
 from deeplab_studio.crf.backends import Backend, Engine, require_engine
-from deeplab_studio.crf.evidence import Evidence, gather_evidence
+from deeplab_studio.crf.evidence import Evidence, Unaries, gather_evidence
 from deeplab_studio.crf.params import CrfParams
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class _Core(Protocol):
     def run(
         self, evidence: Evidence, params: CrfParams, cancel: CancelToken | None, on_iteration: OnIteration | None
     ) -> npt.NDArray[np.float32]: ...
+
+    def labels(self, evidence: Evidence, params: CrfParams, cancel: CancelToken | None) -> npt.NDArray[np.uint8]: ...
 
     def prepare(self, params: CrfParams, cancel: CancelToken | None) -> object: ...
 
@@ -110,7 +112,7 @@ class DenseCRF:
 
     def infer(
         self,
-        probabilities: npt.NDArray[np.floating[Any]],
+        probabilities: npt.NDArray[np.floating[Any]] | Unaries,
         params: CrfParams | None = None,
         pinned: npt.NDArray[np.signedinteger[Any]] | None = None,
         cancel: CancelToken | None = None,
@@ -120,10 +122,11 @@ class DenseCRF:
 
         Parameters
         ----------
-        probabilities : (C, H, W) float array
+        probabilities : (C, H, W) float array or Unaries
             Probability of each label, 0..1, 1 <= C <= 255. The unary energy is -log of it, clipped to 1e-5..1 as
             pydensecrf's `unary_from_softmax` does. They need not sum to 1. NaN counts as 0, and where all labels are 0
-            the pixel has no opinion of its own.
+            the pixel has no opinion of its own. Who runs the same probabilities many times turns them into `Unaries`
+            once, which saves the check and the logarithm.
         params : CrfParams, optional
             The defaults if omitted.
         pinned : (H, W) signed integer array, optional
@@ -157,12 +160,38 @@ class DenseCRF:
             if evidence.groups > 1:
                 return self._core.run(evidence, wanted, cancel, on_iteration)
             # Labels that cannot be told apart share the pixel evenly, whatever the kernels do.
-            labels = len(evidence.probabilities)
-            even = np.full(evidence.probabilities.shape, 1 / labels, np.float32)
+            even = np.full(evidence.values.shape, 1 / len(evidence.values), np.float32)
             for iteration in range(1, wanted.iterations + 1):
                 if on_iteration is not None:
                     on_iteration(iteration, even.copy())
             return even
+
+    def labels(
+        self,
+        probabilities: npt.NDArray[np.floating[Any]] | Unaries,
+        params: CrfParams | None = None,
+        pinned: npt.NDArray[np.signedinteger[Any]] | None = None,
+        cancel: CancelToken | None = None,
+    ) -> npt.NDArray[np.uint8]:
+        """The likeliest label of every pixel: ``infer(...).argmax(axis=0)`` without ever storing the marginals.
+
+        Parameters
+        ----------
+        probabilities, params, pinned, cancel
+            As of `infer`, which raises the same errors.
+
+        Returns
+        -------
+        (H, W) uint8 ndarray
+            Channel index; of equally likely labels the first.
+        """
+        evidence = gather_evidence(probabilities, pinned, self.height, self.width)
+        with self._lock:
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            if evidence.groups > 1:
+                return self._core.labels(evidence, params or CrfParams(), cancel)
+            return np.zeros((self.height, self.width), np.uint8)
 
 
 def _kernel_core(image: npt.NDArray[np.uint8], threads: int | None) -> KernelCore:

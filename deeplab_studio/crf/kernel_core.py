@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deeplab_studio.crf.evidence import Evidence
     from deeplab_studio.crf.params import CrfParams
 
-ABI = 1
+ABI = 2
 """Version of the kernel's C interface; a library with another one is ignored."""
 
 MAX_THREADS = 8
@@ -56,9 +56,14 @@ def load_kernel(path: Path) -> ctypes.CDLL | None:
             ),
             "dense_crf_begin": (
                 ctypes.c_int32,
-                [ctypes.c_void_p, _Array, *(_Array, ctypes.c_int32) * 2, _Array, *(ctypes.c_float,) * 3, _Array],
+                [
+                    *(ctypes.c_void_p, _Array, ctypes.c_int32),
+                    *(_Array, ctypes.c_int32) * 2,
+                    *(_Array, *(ctypes.c_float,) * 3),
+                    *(_Array, _Array),
+                ],
             ),
-            "dense_crf_step": (ctypes.c_int32, [ctypes.c_void_p, _Array, ctypes.c_int32]),
+            "dense_crf_step": (ctypes.c_int32, [ctypes.c_void_p, _Array, _Array, ctypes.c_int32]),
         }
         for name, (result, arguments) in signatures.items():
             function = getattr(library, name)
@@ -132,32 +137,62 @@ class KernelCore:
         """Marginals `(C, H, W)` float32 of at least two label groups."""
         self.prepare(params, cancel)
         iterations = int(params.iterations)
-        pinned = evidence.pinned
-        q: npt.NDArray[np.float32] = np.empty(evidence.probabilities.shape, np.float32)
-        self._check(
-            self._library.dense_crf_begin(
-                self._handle,
-                evidence.probabilities.ctypes.data,
-                evidence.active.ctypes.data,
-                len(evidence.active),
-                evidence.rest.ctypes.data,
-                len(evidence.rest),
-                None if pinned is None else pinned.ctypes.data,
-                CLIP,
-                params.appearance_weight,
-                params.smoothness_weight,
-                q.ctypes.data if iterations == 0 else None,
-            )
-        )
+        q: npt.NDArray[np.float32] = np.empty(evidence.values.shape, np.float32)
+        self._start(evidence, params, q if iterations == 0 else None, None)
         for iteration in range(1, iterations + 1):
             if cancel is not None:
                 cancel.raise_if_cancelled()
             last = iteration == iterations
-            wanted = last or on_iteration is not None
-            self._check(self._library.dense_crf_step(self._handle, q.ctypes.data if wanted else None, 0 if last else 1))
+            self._step(q if last or on_iteration is not None else None, None, last=last)
             if on_iteration is not None:
                 on_iteration(iteration, q.copy())
         return q
+
+    def labels(self, evidence: Evidence, params: CrfParams, cancel: CancelToken | None) -> npt.NDArray[np.uint8]:
+        """The likeliest label of every pixel `(H, W)`; the marginals are nowhere stored."""
+        self.prepare(params, cancel)
+        iterations = int(params.iterations)
+        labels: npt.NDArray[np.uint8] = np.empty(evidence.values.shape[1:], np.uint8)
+        self._start(evidence, params, None, labels if iterations == 0 else None)
+        for iteration in range(1, iterations + 1):
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            last = iteration == iterations
+            self._step(None, labels if last else None, last=last)
+        return labels
+
+    def _start(
+        self,
+        evidence: Evidence,
+        params: CrfParams,
+        marginals: npt.NDArray[np.float32] | None,
+        labels: npt.NDArray[np.uint8] | None,
+    ) -> None:
+        """Begin an inference; its evidence must live until the last step."""
+        self._check(
+            self._library.dense_crf_begin(
+                self._handle,
+                evidence.values.ctypes.data,
+                int(evidence.logs),
+                evidence.active.ctypes.data,
+                len(evidence.active),
+                evidence.rest.ctypes.data,
+                len(evidence.rest),
+                _address(evidence.pinned),
+                CLIP,
+                params.appearance_weight,
+                params.smoothness_weight,
+                _address(marginals),
+                _address(labels),
+            )
+        )
+
+    def _step(
+        self, marginals: npt.NDArray[np.float32] | None, labels: npt.NDArray[np.uint8] | None, *, last: bool
+    ) -> None:
+        """One iteration."""
+        more = 0 if last else 1
+        self._check(self._library.dense_crf_step(self._handle, _address(marginals), _address(labels), more))
 
     def _check(self, status: int) -> None:
         if status == _CANCELLED:
@@ -169,3 +204,7 @@ class KernelCore:
             raise ValueError(f"a sigma is too small for a picture of {width} x {height} pixels")
         if status:
             raise RuntimeError(f"the CRF kernel answered {status}")
+
+
+def _address(array: npt.NDArray[Any] | None) -> int | None:
+    return None if array is None else int(array.ctypes.data)

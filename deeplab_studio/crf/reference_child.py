@@ -105,7 +105,7 @@ def _infer(
     answers: IO[bytes],
     request: Message,
     image: npt.NDArray[np.uint8],
-    probabilities: npt.NDArray[np.float32],
+    given: npt.NDArray[np.float32],
     pinned: npt.NDArray[np.int16] | None = None,
 ) -> None:
     """Run the mean field as pydensecrf's own `inference` does, step by step."""
@@ -113,11 +113,11 @@ def _infer(
     from pydensecrf.utils import unary_from_softmax
 
     params = request["params"]
-    labels, height, width = probabilities.shape
+    labels, height, width = given.shape
     normalization = {"symmetric": dense_crf.NORMALIZE_SYMMETRIC, "after": dense_crf.NORMALIZE_AFTER}
     kind = {"kernel": dense_crf.DIAG_KERNEL, "normalization": normalization[params["normalization"]]}
     crf = dense_crf.DenseCRF2D(width, height, labels)
-    crf.setUnaryEnergy(unary_from_softmax(probabilities))
+    crf.setUnaryEnergy(-given.reshape(labels, -1) if request["logs"] else unary_from_softmax(given))
     if params["smoothness_weight"] > 0:
         crf.addPairwiseGaussian(sxy=params["smoothness_sigma"], compat=params["smoothness_weight"], **kind)
         send(answers, {"built": "smoothness"})
@@ -143,9 +143,9 @@ def _infer(
     pin()
     iterations = int(params["iterations"])
     if iterations == 0:
-        send(answers, {"iteration": 0}, marginals.reshape(probabilities.shape))
+        send(answers, {"iteration": 0}, marginals.reshape(given.shape))
     for iteration in range(1, iterations + 1):
         crf.stepInference(q, field, message)
         pin()
         wanted = request["every"] or iteration == iterations
-        send(answers, {"iteration": iteration}, *([marginals.reshape(probabilities.shape)] if wanted else []))
+        send(answers, {"iteration": iteration}, *([marginals.reshape(given.shape)] if wanted else []))

@@ -73,11 +73,16 @@ class ReferenceCore:
         """
         self._check_sigmas(params)
         child = self._started()
-        arrays: list[npt.NDArray[np.generic]] = [evidence.probabilities]
+        arrays: list[npt.NDArray[np.generic]] = [evidence.values]
         if evidence.pinned is not None:
             free = np.int16(-1)
             arrays.append(np.where(evidence.pinned < 0, free, evidence.active.astype(np.int16)[evidence.pinned]))
-        request = {"params": params.to_dict(), "every": on_iteration is not None, "image": not child.has_image}
+        request = {
+            "params": params.to_dict(),
+            "logs": evidence.logs,
+            "every": on_iteration is not None,
+            "image": not child.has_image,
+        }
         if not child.has_image:
             arrays.insert(0, self._image)
         try:
@@ -106,6 +111,11 @@ class ReferenceCore:
             if gone:
                 raise _crash(status) from error
             raise
+
+    def labels(self, evidence: Evidence, params: CrfParams, cancel: CancelToken | None) -> npt.NDArray[np.uint8]:
+        """The likeliest label of every pixel `(H, W)`."""
+        labels: npt.NDArray[np.uint8] = self.run(evidence, params, cancel, None).argmax(axis=0).astype(np.uint8)
+        return labels
 
     def _started(self) -> _Child:
         if self._child is None or not self._child.alive:

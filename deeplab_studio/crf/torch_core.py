@@ -56,6 +56,25 @@ class TorchCore:
         on_iteration: OnIteration | None,
     ) -> npt.NDArray[np.float32]:
         """Marginals `(C, H, W)` float32 of at least two label groups."""
+        return self._spread_out(self._marginals(evidence, params, cancel, on_iteration), evidence)
+
+    def labels(self, evidence: Evidence, params: CrfParams, cancel: CancelToken | None) -> npt.NDArray[np.uint8]:
+        """The likeliest label of every pixel `(H, W)`; only they leave the device."""
+        q = self._marginals(evidence, params, cancel, None)
+        first = evidence.active.tolist()
+        if len(evidence.rest):
+            q[-1] /= len(evidence.rest)
+            first.append(int(evidence.rest[0]))
+        # In the order of the labels: of equal marginals the first label is the likeliest.
+        order = sorted(range(len(first)), key=first.__getitem__)
+        label_of = torch.tensor([first[group] for group in order], dtype=torch.uint8, device=self._device)
+        labels: npt.NDArray[np.uint8] = label_of[q[order].argmax(dim=0)].cpu().numpy()
+        return labels.reshape(evidence.values.shape[1:])
+
+    def _marginals(
+        self, evidence: Evidence, params: CrfParams, cancel: CancelToken | None, on_iteration: OnIteration | None
+    ) -> Tensor:
+        """Marginals by group `(groups, pixels)`."""
         kernels = self.prepare(params, cancel)
         unary = self._unary(evidence)
         groups = len(unary)
@@ -80,7 +99,7 @@ class TorchCore:
             q = _fixed(torch.softmax(field, dim=0), pins)
             if on_iteration is not None:
                 on_iteration(iteration, self._spread_out(q, evidence))
-        return self._spread_out(q, evidence)
+        return q
 
     def prepare(self, params: CrfParams, cancel: CancelToken | None) -> list[tuple[float, _Kernel]]:
         """The kernels with a weight above 0 and their weights; builds what is not there for these sigmas."""
@@ -103,11 +122,12 @@ class TorchCore:
 
     def _unary(self, evidence: Evidence) -> Tensor:
         """Log of the clipped probabilities by group, `(groups, pixels)`."""
-        flat = evidence.probabilities.reshape(len(evidence.probabilities), -1)
-        unary = torch.full((evidence.groups, flat.shape[1]), CLIP, device=self._device)
+        flat = evidence.values.reshape(len(evidence.values), -1)
+        unary = torch.full((evidence.groups, flat.shape[1]), math.log(CLIP), device=self._device)
         for group, label in enumerate(evidence.active.tolist()):
-            unary[group] = torch.from_numpy(np.clip(flat[label], np.float32(CLIP), np.float32(1))).to(self._device)
-        return unary.log_()
+            plane = torch.tensor(flat[label], device=self._device)
+            unary[group] = plane if evidence.logs else plane.clamp(CLIP, 1).log_()
+        return unary
 
     def _pins(self, evidence: Evidence, groups: int) -> tuple[Tensor, Tensor] | None:
         """Where pixels are decided `(pixels,)` bool, and their one-hot marginals `(groups, pixels)`."""
@@ -119,7 +139,7 @@ class TorchCore:
 
     def _spread_out(self, q: Tensor, evidence: Evidence) -> npt.NDArray[np.float32]:
         """Marginals by label `(C, H, W)` from those by group."""
-        out = np.empty(evidence.probabilities.shape, np.float32)
+        out = np.empty(evidence.values.shape, np.float32)
         flat = out.reshape(len(out), -1)
         by_group = q.cpu().numpy()
         flat[evidence.active] = by_group[: len(evidence.active)]

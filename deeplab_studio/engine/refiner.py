@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from deeplab_studio.core.cancel import CancelToken
-from deeplab_studio.crf.backends import Engine, require_engine
+from deeplab_studio.crf.backends import Backend, Engine, require_engine
 from deeplab_studio.crf.params import CrfParams
 
 if TYPE_CHECKING:
@@ -20,15 +22,19 @@ if TYPE_CHECKING:
     from deeplab_studio.engine.stages import Trace
 
 ACTIVE_PROBABILITY = 1e-3
-"""A class below this probability everywhere is left out of the CRF: the result is the same to about 2e-3 in the
-marginals and in every label, at a fraction of the time."""
+"""A class below this probability everywhere is left out of the CRF, which halves the time. On 24 photos with the scores
+of a real network and three presets, against all 21 classes, one label of 12.8 million became another."""
 
-EXACT_BYTES = 2_000_000_000
-"""Memory the CRF of one photo may take; photos that would take more are refined at a reduced size."""
+EXACT_BYTES = 2_150_000_000
+"""Memory the CRF of one photo may take; photos that would take more are refined at a reduced size. With the program
+around it a photo of 12 megapixels stays below 2.5 gigabytes, and is exact with up to ten classes."""
 
-_BYTES_PER_PIXEL, _BYTES_PER_SCORE = 110, 16
-"""What lattices take per pixel, and everything else per pixel and class; from the peak of a photo of 12 megapixels with
-5 classes (``python -m benchmarks crf VOC_ROOT --megapixels 12``)."""
+_BYTES: dict[Backend, tuple[int, int]] = {"kernel": (95, 8), "torch": (360, 32), "reference": (150, 28)}
+"""What lattices take per pixel, and everything else per pixel and class; from peaks of photos of 2 to 12 megapixels
+with 2 to 21 classes. Of pydensecrf both processes together."""
+
+_ENLARGING_BYTES = 10
+"""Per pixel of the photo, where marginals are enlarged to it."""
 
 PREVIEW_PIXELS = 400_000
 """While a slider moves, larger photos are refined at about this size."""
@@ -108,8 +114,7 @@ class Refiner:
         self._device = device
         height, width = image.shape[:2]
         self._classes = scores.active_classes(ACTIVE_PROBABILITY)
-        wanted_bytes = height * width * (_BYTES_PER_PIXEL + _BYTES_PER_SCORE * len(self._classes))
-        self.scale = min(1.0, math.sqrt(exact_bytes / wanted_bytes))
+        self.scale = _scale_within(exact_bytes, height * width, bytes_per_pixel(self.engine, len(self._classes)))
         self._preview_pixels = min(preview_pixels, height * width)
         self._preview_classes = self._likeliest(round(preview_work / self._preview_pixels))
         self._stages: dict[bool, _Stage] = {}
@@ -132,7 +137,6 @@ class Refiner:
         *,
         preview: bool = False,
         cancel: CancelToken | None = None,
-        on_iteration: Callable[[int, npt.NDArray[np.float32]], None] | None = None,
     ) -> npt.NDArray[np.uint8]:
         """The class map after the CRF.
 
@@ -146,8 +150,6 @@ class Refiner:
             The preview, if there is one. At a reduced size the spatial sigmas shrink along, so that it looks like the
             exact result.
         cancel : CancelToken, optional
-        on_iteration : callable, optional
-            See `DenseCRF.infer`.
 
         Returns
         -------
@@ -157,8 +159,16 @@ class Refiner:
         ------
         Cancelled
         """
-        stage, marginals = self._infer(params, evidence, preview, cancel, on_iteration)
-        return stage.labels_of(marginals, None if preview else self._image.shape[:2])
+        fitted = self._fitted(evidence, preview)
+        stage = self._stage(preview, fitted)
+        pinned, params = stage.channels_of(fitted), params.scaled(self._scale(preview))
+        if preview or stage.size == self._image.shape[:2]:
+            with self._timed(stage, preview):
+                channels = stage.crf.labels(stage.unaries, params, pinned, cancel)
+            return stage.class_ids[channels]
+        with self._timed(stage, preview):
+            marginals = stage.crf.infer(stage.unaries, params, pinned, cancel)
+        return stage.enlarged(marginals, self._image.shape[:2])
 
     def trace(
         self,
@@ -177,34 +187,27 @@ class Refiner:
         """
         from deeplab_studio.engine.stages import Recorder
 
-        stage = self._stage(preview, self._fitted(evidence, preview))
+        fitted = self._fitted(evidence, preview)
+        stage = self._stage(preview, fitted)
+        pinned, params = stage.channels_of(fitted), params.scaled(self._scale(preview))
         recorder = Recorder(self.scores, stage.classes, stage.probabilities, int(params.iterations))
-        stage, marginals = self._infer(params, evidence, preview, cancel, recorder.add)
-        return stage.labels_of(marginals, None if preview else self._image.shape[:2]), recorder.trace()
+        with self._timed(stage, preview):
+            marginals = stage.crf.infer(stage.unaries, params, pinned, cancel, recorder.add)
+        if preview or stage.size == self._image.shape[:2]:
+            return stage.class_ids[marginals.argmax(axis=0)], recorder.trace()
+        return stage.enlarged(marginals, self._image.shape[:2]), recorder.trace()
 
-    def _infer(
-        self,
-        params: CrfParams,
-        evidence: npt.NDArray[np.int16] | None,
-        preview: bool,
-        cancel: CancelToken | None,
-        on_iteration: Callable[[int, npt.NDArray[np.float32]], None] | None,
-    ) -> tuple[_Stage, npt.NDArray[np.float32]]:
-        evidence = self._fitted(evidence, preview)
-        stage = self._stage(preview, evidence)
-        pinned = stage.channels_of(evidence)
-        params = params.scaled(self._scale(preview))
-        if cancel is not None:
-            cancel.raise_if_cancelled()
+    @contextmanager
+    def _timed(self, stage: _Stage, preview: bool) -> Iterator[None]:
+        """Learn from the time of a run how large the next previews may be."""
         start = time.perf_counter()
-        marginals = stage.crf.infer(stage.probabilities, params, pinned, cancel=cancel, on_iteration=on_iteration)
+        yield
         milliseconds = 1000 * (time.perf_counter() - start)
         if preview and stage.used:
             self._keep_pace(milliseconds)
         elif not preview:
-            self._expect_pace(milliseconds, marginals.size)
+            self._expect_pace(milliseconds, stage.unaries.logs.size)
         stage.used = True  # the first run builds all lattices and says little about the following ones
-        return stage, marginals
 
     def _expect_pace(self, milliseconds: float, work: int) -> None:
         """Begin with smaller previews where the exact result took so long that full ones cannot keep up."""
@@ -260,7 +263,7 @@ class Refiner:
         size = self._size(preview)
         alike = next((stage for stage in self._stages.values() if stage.classes == wanted and stage.size == size), None)
         if alike is None:
-            alike = _Stage(self._crf(size), wanted, self.scores.probabilities(size, wanted))
+            alike = _Stage(self._crf(size), wanted, self.scores)
         self._stages[preview] = alike
         return alike
 
@@ -279,18 +282,41 @@ class Refiner:
         return DenseCRF(image, self.engine, device=self._device)
 
 
+def bytes_per_pixel(engine: Backend, classes: int) -> int:
+    """Memory that the CRF takes with so many classes, about, per pixel it works at."""
+    lattices, each_class = _BYTES[engine]
+    return lattices + each_class * classes
+
+
+def _scale_within(exact_bytes: int, pixels: int, per_pixel: int) -> float:
+    """Share of a photo's width at which the CRF takes no more memory than allowed."""
+    if pixels * per_pixel <= exact_bytes:
+        return 1.0
+    rest = max(exact_bytes - pixels * _ENLARGING_BYTES, exact_bytes // 10)
+    return min(1.0, math.sqrt(rest / (pixels * (per_pixel + 4))))  # the marginals are stored here
+
+
 class _Stage:
     """The CRF at one size with the probabilities of some classes."""
 
-    def __init__(self, crf: DenseCRF, classes: list[int], probabilities: npt.NDArray[np.float32]) -> None:
+    def __init__(self, crf: DenseCRF, classes: list[int], scores: Scores) -> None:
+        from deeplab_studio.crf import Unaries
+
         self.crf = crf
         self.size = (crf.height, crf.width)
         self.classes = classes
-        self.probabilities = probabilities
+        self.class_ids = np.array(classes, np.uint8)
+        self.unaries = Unaries.of(scores.probabilities(self.size, classes), in_place=True)
         self.used = False
-        self._class_ids = np.array(classes, np.uint8)
+        self._scores = scores
+
+    @cached_property
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """What the CRF starts from, (C, h, w)."""
+        return self._scores.probabilities(self.size, self.classes)
 
     def channels_of(self, evidence: npt.NDArray[np.int16] | None) -> npt.NDArray[np.int16] | None:
+        """The evidence in channels instead of class ids."""
         if evidence is None:
             return None
         table = np.full(257, -1, np.int16)  # the last entry answers for -1
@@ -298,20 +324,15 @@ class _Stage:
         channels: npt.NDArray[np.int16] = table[evidence]
         return channels
 
-    def labels_of(
-        self, marginals: npt.NDArray[np.float32], enlarged_to: tuple[int, int] | None
-    ) -> npt.NDArray[np.uint8]:
-        """The likeliest class of every pixel, at the size of the marginals or enlarged bilinearly."""
-        if enlarged_to is None or enlarged_to == self.size:
-            labels: npt.NDArray[np.uint8] = self._class_ids[marginals.argmax(axis=0)]
-            return labels
+    def enlarged(self, marginals: npt.NDArray[np.float32], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+        """The likeliest class of every pixel of the photo, the marginals enlarged bilinearly."""
         import cv2
 
         # Class by class: all of them enlarged at once would take the memory that the reduced size saves.
-        enlarged = np.full(enlarged_to, self._class_ids[0], np.uint8)
-        best = cv2.resize(marginals[0], enlarged_to[::-1], interpolation=cv2.INTER_LINEAR)
-        for class_id, marginal in zip(self._class_ids[1:], marginals[1:], strict=True):
-            other = cv2.resize(marginal, enlarged_to[::-1], interpolation=cv2.INTER_LINEAR)
-            np.copyto(enlarged, class_id, where=other > best)
+        labels = np.full(size, self.class_ids[0], np.uint8)
+        best = cv2.resize(marginals[0], size[::-1], interpolation=cv2.INTER_LINEAR)
+        for class_id, marginal in zip(self.class_ids[1:], marginals[1:], strict=True):
+            other = cv2.resize(marginal, size[::-1], interpolation=cv2.INTER_LINEAR)
+            np.copyto(labels, class_id, where=other > best)
             np.maximum(best, other, out=best)
-        return enlarged
+        return labels

@@ -25,11 +25,19 @@ namespace dense_crf {
 
 namespace {
 
-constexpr int32_t kAbi = 1;
+constexpr int32_t kAbi = 2;
 constexpr int64_t kPixelsWorthAPart = 4096;
 constexpr size_t kNearBytes = 1 << 20;  // values up to here are expected in a core's own caches
 enum Status : int32_t { kDone = 0, kWasCancelled = 1, kNoMemory = 2, kSigmaTooSmall = 3, kMisuse = 4 };
 enum Normalization : int32_t { kSymmetric = 0, kAfter = 1 };
+
+// Where a result goes: marginals (labels x pixels), the likeliest label of every pixel, either or neither.
+struct Result {
+    float* marginals;
+    uint8_t* labels;
+
+    bool wanted() const { return marginals != nullptr || labels != nullptr; }
+};
 
 // A lattice, its normalisation, and the values of the running inference on it.
 struct Kernel {
@@ -224,15 +232,18 @@ class DenseCrf {
     // is the last. Only how a group's field differs from that of group 0 matters to the softmax, and the filters are
     // linear, so what goes through them are differences of marginals: one channel less, and where two labels are even,
     // where rounding would grow from iteration to iteration, small numbers.
-    void begin(const float* probabilities, const int32_t* active, int32_t active_count, const int32_t* rest,
+    //
+    // `given` holds probabilities or, with `logs`, logarithms of clipped ones; those are read in place until the end.
+    void begin(const float* given, bool logs, const int32_t* active, int32_t active_count, const int32_t* rest,
                int32_t rest_count, const int16_t* pinned, float clip, float appearance_weight, float smoothness_weight,
-               float* out) {
+               Result result) {
         active_.assign(active, active + active_count);
         rest_.assign(rest, rest + rest_count);
         groups_ = active_count + (rest_count > 0 ? 1 : 0);
         spread_ = static_cast<float>(std::max(rest_count, 1));
         pinned_ = pinned;
         rest_unary_ = std::log(clip * spread_);
+        sort_labels();
         used_.clear();
         weights_.clear();
         for (const auto& [kernel, weight] : {std::pair<Kernel*, float>{&smoothness, smoothness_weight},
@@ -243,15 +254,40 @@ class DenseCrf {
             weights_.push_back(weight);
         }
 
-        const int64_t pixels = picture_.pixels();
-        plane_ = static_cast<size_t>((pixels + kBlock - 1) / kBlock * kBlock);
-        unary_.resize(plane_ * active_.size());
+        given_ = logs ? given : nullptr;
         const size_t room = static_cast<size_t>(groups_ + 4) * kBlock;
         for (Scratch& scratch : scratch_) {
             scratch.planes.resize(room);
             scratch.message.resize(room);
         }
         Team team(threads_);
+        if (logs) {
+            unary_.clear();
+            keep_tail();
+        } else {
+            take_logarithms(given, clip, team);
+        }
+        sweep(team, false, result, !result.wanted());
+    }
+
+    void step(Result result, bool more) {
+        Team team(threads_);
+        filter(used_, picture_.parts, team);
+        sweep(team, true, result, more);
+    }
+
+    Kernel appearance, smoothness;
+
+  private:
+    struct Scratch {
+        std::vector<float> planes;   // [group][pixel of the block]
+        std::vector<float> message;  // [pixel of the block][channel]
+    };
+
+    void take_logarithms(const float* probabilities, float clip, Team& team) {
+        const int64_t pixels = picture_.pixels();
+        plane_ = static_cast<size_t>((pixels + kBlock - 1) / kBlock * kBlock);
+        unary_.resize(plane_ * active_.size());
         team.run(picture_.parts, [&](int part, int) {
             for_blocks(picture_, part, [&](int64_t block, int count) {
                 for (size_t group = 0; group < active_.size(); ++group) {
@@ -264,25 +300,37 @@ class DenseCrf {
                 }
             });
         });
-        sweep(team, false, out, out == nullptr);
     }
 
-    void step(float* out, bool more) {
-        Team team(threads_);
-        filter(used_, picture_.parts, team);
-        sweep(team, true, out, more);
+    // The last block may not be whole: what is read in place would go on into the next plane, or beyond the last one.
+    void keep_tail() {
+        const int64_t pixels = picture_.pixels();
+        tail_start_ = pixels / kBlock * kBlock;
+        tail_.assign(active_.size() * kBlock, 0.0f);
+        for (size_t group = 0; group < active_.size(); ++group)
+            std::copy_n(given_ + active_[group] * pixels + tail_start_, pixels - tail_start_,
+                        tail_.data() + group * kBlock);
     }
 
-    Kernel appearance, smoothness;
+    // Unaries of a group for the pixels of a block.
+    const float* unary_of(size_t group, int64_t block) const {
+        if (given_ == nullptr) return unary_.data() + group * plane_ + block;
+        if (block == tail_start_) return tail_.data() + group * kBlock;
+        return given_ + active_[group] * picture_.pixels() + block;
+    }
 
-  private:
-    struct Scratch {
-        std::vector<float> planes;   // [group][pixel of the block]
-        std::vector<float> message;  // [pixel of the block][channel]
-    };
+    // Groups in the order of their labels: of equal marginals the first label is the likeliest, as everywhere.
+    void sort_labels() {
+        by_label_.clear();
+        for (size_t group = 0; group < active_.size(); ++group)
+            by_label_.push_back({active_[group], static_cast<int>(group)});
+        if (!rest_.empty()) by_label_.push_back({rest_[0], groups_ - 1});
+        std::sort(by_label_.begin(), by_label_.end());
+    }
 
-    // One pass over the pixels: slice the messages, normalise, write the marginals, splat them for the next iteration.
-    void sweep(Team& team, bool messages, float* out, bool splat) {
+    // One pass over the pixels: slice the messages, normalise, write the result, splat the marginals for the next
+    // iteration.
+    void sweep(Team& team, bool messages, Result result, bool splat) {
         team.run(picture_.parts, [&](int part, int) {
             Scratch& scratch = scratch_[static_cast<size_t>(part)];
             if (splat)
@@ -291,7 +339,8 @@ class DenseCrf {
                 gather(block, count, messages, scratch);
                 soften(scratch.planes.data());
                 if (pinned_ != nullptr) pin(block, count, scratch.planes.data());
-                if (out != nullptr) write(block, count, scratch.planes.data(), out);
+                if (result.marginals != nullptr) write(block, count, scratch.planes.data(), result.marginals);
+                if (result.labels != nullptr) write_labels(block, count, scratch.planes.data(), result.labels);
                 if (splat) scatter(block, count, scratch);
             });
         });
@@ -303,7 +352,6 @@ class DenseCrf {
         float* message = scratch.message.data();
         const int channels = groups_ - 1;
         const int width = slot_width(channels);
-        const float* unary = unary_.data() + block;
         messages = messages && !used_.empty();
 
         for (size_t which = 0; messages && which < used_.size(); ++which) {
@@ -314,14 +362,14 @@ class DenseCrf {
             kernel.slice(block, count, scale, which > 0, message);
         }
         for (int p = 0; p < kBlock; p += 4) {
-            store(planes + p, load(unary + p));
+            store(planes + p, load(unary_of(0, block) + p));
             for (int first = 0; first < channels; first += 4) {
                 F4 m[4] = {all(0.0f), all(0.0f), all(0.0f), all(0.0f)};
                 if (messages) read_quad(message, width, p, first, m);
                 const int here = std::min(4, channels - first);
                 for (int c = 0; c < here; ++c) {
                     const size_t group = static_cast<size_t>(first + c + 1);
-                    const F4 own = group < active_.size() ? load(unary + group * plane_ + p) : all(rest_unary_);
+                    const F4 own = group < active_.size() ? load(unary_of(group, block) + p) : all(rest_unary_);
                     store(planes + group * kBlock + p, own + m[c]);
                 }
             }
@@ -373,6 +421,26 @@ class DenseCrf {
             for (int p = 0; p < count; ++p) out[label * pixels + block + p] = last[p] / spread_;
     }
 
+    void write_labels(int64_t block, int count, const float* planes, uint8_t* labels) const {
+        float highest[kBlock];
+        int32_t likeliest[kBlock];
+        for (int p = 0; p < kBlock; ++p) {
+            highest[p] = -1.0f;
+            likeliest[p] = 0;
+        }
+        for (const auto& [label, group] : by_label_) {
+            const float* plane = planes + static_cast<size_t>(group) * kBlock;
+            const float share = static_cast<size_t>(group) < active_.size() ? 1.0f : spread_;
+            for (int p = 0; p < kBlock; ++p) {
+                const float marginal = plane[p] / share;
+                const bool more = marginal > highest[p];
+                highest[p] = more ? marginal : highest[p];
+                likeliest[p] = more ? label : likeliest[p];
+            }
+        }
+        for (int p = 0; p < count; ++p) labels[block + p] = static_cast<uint8_t>(likeliest[p]);
+    }
+
     void scatter(int64_t block, int count, Scratch& scratch) {
         const float* planes = scratch.planes.data();
         float* value = scratch.message.data();
@@ -421,8 +489,12 @@ class DenseCrf {
     float spread_ = 1;      // labels in the rest
     float rest_unary_ = 0;  // of the rest together
     const int16_t* pinned_ = nullptr;
-    Buffer<float> unary_;  // [active label][pixel], planes padded to whole blocks
+    std::vector<std::pair<int32_t, int>> by_label_;  // label, its group
+    Buffer<float> unary_;  // [active label][pixel], planes padded to whole blocks; empty where they are read in place
     size_t plane_ = 0;
+    const float* given_ = nullptr;  // [label][pixel]
+    std::vector<float> tail_;       // [active label][pixel of the last block]
+    int64_t tail_start_ = 0;
 };
 
 namespace {
@@ -468,20 +540,21 @@ DENSE_CRF_EXPORT int32_t dense_crf_set_kernel(DenseCrf* crf, int32_t which, floa
     });
 }
 
-// Starts an inference; kernels with a weight above 0 must have been set. `pinned` (height x width, index into `active`
-// or -1; may be null) must live until the last step. `out` (labels x height x width; may be null) takes the result of no
-// iteration at all: with it, no step may follow.
-DENSE_CRF_EXPORT int32_t dense_crf_begin(DenseCrf* crf, const float* probabilities, const int32_t* active,
+// Starts an inference; kernels with a weight above 0 must have been set. `given` (labels x height x width) holds
+// probabilities, or with `logs` the logarithms of clipped ones, which must live until the last step. `pinned` (height x
+// width, index into `active` or -1; may be null) must live until then too. `marginals` (labels x height x width) and
+// `labels` (height x width) may be null; they take the result of no iteration at all: with one of them no step may follow.
+DENSE_CRF_EXPORT int32_t dense_crf_begin(DenseCrf* crf, const float* given, int32_t logs, const int32_t* active,
                                          int32_t active_count, const int32_t* rest, int32_t rest_count,
                                          const int16_t* pinned, float clip, float appearance_weight,
-                                         float smoothness_weight, float* out) {
+                                         float smoothness_weight, float* marginals, uint8_t* labels) {
     return dense_crf::guarded([&] {
-        crf->begin(probabilities, active, active_count, rest, rest_count, pinned, clip, appearance_weight,
-                   smoothness_weight, out);
+        crf->begin(given, logs != 0, active, active_count, rest, rest_count, pinned, clip, appearance_weight,
+                   smoothness_weight, {marginals, labels});
     });
 }
 
-// One iteration. `out` may be null; `more` says whether another step follows.
-DENSE_CRF_EXPORT int32_t dense_crf_step(DenseCrf* crf, float* out, int32_t more) {
-    return dense_crf::guarded([&] { crf->step(out, more != 0); });
+// One iteration. `marginals` and `labels` may be null; `more` says whether another step follows.
+DENSE_CRF_EXPORT int32_t dense_crf_step(DenseCrf* crf, float* marginals, uint8_t* labels, int32_t more) {
+    return dense_crf::guarded([&] { crf->step({marginals, labels}, more != 0); });
 }

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from deeplab_studio.core.cancel import Cancelled, CancelToken
-from deeplab_studio.crf import PRESETS, CrfParams, DenseCRF, crf_backend
+from deeplab_studio.crf import PRESETS, CrfParams, DenseCRF, Unaries, crf_backend
 from tests.unit.crf.crf_kit import (
     ENGINES,
     brute_force_marginals,
@@ -168,6 +168,60 @@ def test_a_decided_label_may_be_one_that_the_network_excludes(engine):
     q = DenseCRF(image, engine).infer(p, CrfParams(), pinned)
     assert q[3, 4, 4] == 1
     assert q[:, 4, 4].sum() == 1
+
+
+# --- Unary terms made once, labels instead of marginals -------------------------------------------------------------
+
+
+@every_engine
+@pytest.mark.parametrize("size", [(40, 48), (37, 45)], ids=["whole blocks", "a rest"])
+@pytest.mark.parametrize("iterations", [0, 1, 4])
+def test_labels_are_the_likeliest_and_unaries_give_what_probabilities_give(engine, size, iterations):
+    image = picture(*size)
+    pinned = np.full(size, -1, np.int16)
+    pinned[3:9, 4:20] = 6
+    for p in (probabilities(*size, 3), np.insert(probabilities(*size, 5), [0, 2, 2, 5], np.float32(0), axis=0)):
+        pins = pinned if len(p) > 6 else None
+        params = CrfParams(3, 20, 20, 2, 2, iterations)
+        crf, unaries = DenseCRF(image, engine), Unaries.of(p)
+        q = crf.infer(p, params, pins)
+        assert np.allclose(crf.infer(unaries, params, pins), q, atol=1e-5)
+        labels = crf.labels(p, params, pins)
+        assert labels.dtype == np.uint8
+        assert np.array_equal(labels, q.argmax(axis=0))
+        assert np.array_equal(crf.labels(unaries, params, pins), crf.infer(unaries, params, pins).argmax(axis=0))
+
+
+@every_engine
+def test_of_equally_likely_labels_the_first_is_taken(engine):
+    p = np.full((4, 9, 10), 0.3, np.float32)
+    p[0] = 0.1
+    assert (DenseCRF(np.zeros((9, 10, 3), np.uint8), engine).labels(p) == 1).all()
+    nowhere = np.zeros((3, 9, 10), np.float32)
+    assert (DenseCRF(np.zeros((9, 10, 3), np.uint8), engine).labels(nowhere) == 0).all()
+
+
+@every_engine
+def test_labels_can_be_cancelled(engine):
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        DenseCRF(picture(9, 10), engine).labels(probabilities(9, 10, 2), cancel=token)
+
+
+def test_unaries_leave_the_probabilities_alone_unless_they_may_use_them():
+    p = probabilities(20, 21, 3)
+    p[0, 3, 3] = np.nan
+    before = p.copy()
+    unaries = Unaries.of(p)
+    assert np.array_equal(p, before, equal_nan=True)
+    assert np.allclose(unaries.logs, np.log(np.nan_to_num(before).clip(1e-5, 1)))
+    clean = probabilities(20, 21, 3)
+    assert Unaries.of(clean, in_place=True).logs is clean
+    with pytest.raises(ValueError, match="apply softmax"):
+        Unaries.of(clean)
+    with pytest.raises(ValueError, match="the picture needs"):
+        DenseCRF(picture(20, 22)).infer(unaries)
 
 
 # --- Lattices are kept ----------------------------------------------------------------------------------------------

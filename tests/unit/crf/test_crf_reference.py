@@ -17,7 +17,7 @@ import pytest
 
 from deeplab_studio.core.cancel import Cancelled, CancelToken
 from deeplab_studio.core.errors import StudioError
-from deeplab_studio.crf import PRESETS, CrfParams, DenseCRF, reference_available
+from deeplab_studio.crf import PRESETS, CrfParams, DenseCRF, Unaries, reference_available
 from tests.unit.crf.crf_kit import brute_force_marginals, picture, probabilities, pydensecrf_marginals
 
 installed = pytest.mark.skipif(not reference_available(), reason="pydensecrf2 is not installed (extra: reference)")
@@ -58,6 +58,14 @@ def test_every_preset_is_pydensecrf_to_the_bit_and_our_engine_within_rounding(sc
     ours = DenseCRF(image).infer(p, preset.params)
     assert np.abs(q - ours).max() <= 1e-4
     assert (q.argmax(axis=0) == ours.argmax(axis=0)).mean() >= 0.9999
+
+
+@installed
+def test_unaries_and_labels_are_the_same_to_the_bit(scene):
+    _, p, reference = scene
+    q = reference.infer(p)
+    assert np.array_equal(reference.infer(Unaries.of(p)), q)
+    assert np.array_equal(reference.labels(Unaries.of(p)), q.argmax(axis=0))
 
 
 @installed
