@@ -86,9 +86,11 @@ class Arithmetic:
         def half(offset: float) -> Progress | None:
             return None if progress is None else lambda fraction: progress(offset + fraction / 2)
 
-        start = time.perf_counter()
         try:
             self.fast = False
+            if device != "cpu":
+                run(None)  # a GPU takes seconds over its first pass, whichever that is
+            start = time.perf_counter()
             exact = run(half(0.0))
             middle = time.perf_counter()
             self.fast = True
@@ -117,6 +119,10 @@ class Arithmetic:
 def _fast_type(device: str) -> torch.dtype:
     import torch
 
-    if device.startswith("mps") or (device.startswith("cuda") and not torch.cuda.is_bf16_supported()):
+    if device.startswith("mps"):
         return torch.float16
+    if device.startswith("cuda"):
+        with torch.cuda.device(device):
+            # What older GPUs emulate is slower than float32.
+            return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     return torch.bfloat16

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -32,6 +33,9 @@ TILE_SIDES = (1024, 512, 256)
 """Sides of the tiles tried in turn when memory runs out; the first is used for inputs above `PASS_PIXELS`."""
 
 _NATIVE = SizeRule("native")
+
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "status_alloc_failed")
+"""How torch's backends say it; the last are cuDNN and cuBLAS."""
 
 
 class Predictor:
@@ -317,9 +321,12 @@ class Predictor:
 
         network = self._network
         forward = network.one_scale if scales == 1 and isinstance(network, DeepLab) else network
-        with torch.inference_mode(), self._arithmetic.on(self._device):
+        on_gpu = self._device.startswith("cuda")
+        # Without it pinned memory would belong to the first GPU, whichever computes.
+        where = torch.cuda.device(self._device) if on_gpu else nullcontext()
+        with where, torch.inference_mode(), self._arithmetic.on(self._device):
             pixels = torch.from_numpy(tile)
-            if self._device.startswith("cuda"):
+            if on_gpu:
                 pixels = pixels.pin_memory()  # copied by the GPU itself, while this thread starts the first layers
             batch = pixels.permute(2, 0, 1)[None]  # channels last, as the weights are
             result = forward(batch.to(self._device, non_blocking=True))[0]
@@ -394,7 +401,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     message = str(error).lower()
-    return any(words in message for words in ("out of memory", "not enough memory", "can't allocate memory"))
+    return any(words in message for words in _NO_MEMORY)
 
 
 def _give_back_memory(device: str) -> None:

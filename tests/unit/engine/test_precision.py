@@ -126,6 +126,20 @@ def test_progress_of_the_first_photo_rises_to_one() -> None:
     assert 0.4 < min(fraction for fraction in seen if fraction >= 0.5) < 0.7
 
 
+def test_the_first_pass_of_a_gpu_counts_for_neither() -> None:
+    arithmetic = Arithmetic("fast")
+    passes: list[bool] = []
+
+    def run(_progress: object) -> np.ndarray:
+        passes.append(arithmetic.fast)
+        return np.zeros((2, 3, 3), np.float32)
+
+    notices: list[str] = []
+    arithmetic.prove(run, "mps", None, notices.append)
+    assert passes == [False, False, True]
+    assert notices[0].startswith("Fast precision (float16)")
+
+
 def test_half_precision_has_a_name() -> None:
     assert Arithmetic("fast").name("cpu") == "bfloat16"
     assert Arithmetic("fast").name("mps") == "float16"

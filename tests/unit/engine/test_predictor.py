@@ -180,6 +180,7 @@ def test_an_image_level_feature_leaves_no_seam_between_tiles() -> None:
     [
         (torch.OutOfMemoryError, "CUDA out of memory. Tried to allocate 20 MiB"),
         (RuntimeError, "MPS backend out of memory (MPS allocated: 1 GB)"),
+        (RuntimeError, "cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
         (RuntimeError, "[enforce fail at alloc_cpu.cpp:117] data. DefaultCPUAllocator: not enough memory"),
         (MemoryError, ""),
     ],
