@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -30,44 +29,28 @@ from deeplab_studio.core.files import explain_os_error, natural_key
 from deeplab_studio.core.item_figures import FigureTable, measure, write_figures
 from deeplab_studio.core.labels import VOC_LABELS, LabelSet
 from deeplab_studio.core.project_file import OpenFile, create, open_existing, open_memory, project_error
+from deeplab_studio.core.project_items import (
+    STATES,
+    Item,
+    absolute_path,
+    file_signature,
+    free_names,
+    item_from_db,
+    item_key,
+    key_to_db,
+)
 from deeplab_studio.core.project_labels import ProjectLabels
 from deeplab_studio.core.project_maps import PackedMap, pack_map, unpack_map
 from deeplab_studio.core.project_schema import read_label_set, write_label_set
-from deeplab_studio.core.voc.layout import id_for_path, safe_id
+from deeplab_studio.core.voc.layout import safe_id
+
+__all__ = ["PROJECT_NAME", "STATES", "Item", "Project"]
 
 PROJECT_NAME = "deeplab-studio.dlsproj"
 """Name of the project file in the folder it belongs to."""
 
-STATES = ("new", "in progress", "done", "reviewed", "empty")
-"""What an item can be; "empty" means that nobody needs to label it, not that a map is missing."""
-
 _FEW = 100
 """From this many items on, one pass over the table is faster than a query for each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One image of a project.
-
-    Parameters
-    ----------
-    id : int
-        Never changes and is never given again.
-    key : str
-        The photo's path from the project's root, with forward slashes; absolute if it lies elsewhere.
-    path : Path
-        The photo. It may have gone since.
-    state : str
-        One of `STATES`.
-    name : str
-        What the item is called in an exported data set; unique, and the same in every export.
-    """
-
-    id: int
-    key: str
-    path: Path
-    state: str
-    name: str
 
 
 class Project:
@@ -110,7 +93,7 @@ class Project:
         self._free_places = [place for place in places if place not in existing]
         self._preferred = places[0]
         self._skip_taken = skip_taken
-        self._root = _absolute(root) if root is not None else None
+        self._root = absolute_path(root) if root is not None else None
         self._lock = threading.RLock()
         self._guests: dict[str, Item] = {}
         self._file: OpenFile | None = None
@@ -151,7 +134,7 @@ class Project:
         StudioError
             If the folder is missing or its project cannot be opened.
         """
-        folder = _absolute(folder)
+        folder = absolute_path(folder)
         if not _is_there(folder) or not folder.is_dir():
             raise StudioError("there is no such folder", path=folder)
         identity = os.path.normcase(os.path.realpath(folder))
@@ -239,7 +222,7 @@ class Project:
         list of Item
             One per path, in that order. In a project open for reading only new ones are not kept.
         """
-        keys = [self._key(path) for path in paths]
+        keys = [item_key(path, self._root) for path in paths]
         with self._lock:
             found = self._find(keys)
             fresh = [key for key in dict.fromkeys(keys) if key not in found]
@@ -251,7 +234,7 @@ class Project:
                 with self._writing(create_file=False) as connection:
                     connection.executemany(
                         "INSERT INTO items (key, name, state, added_at) VALUES (?, ?, 'new', ?)",
-                        [(_to_db(key), name, now) for key, name in zip(fresh, names, strict=True)],
+                        [(key_to_db(key), name, now) for key, name in zip(fresh, names, strict=True)],
                     )
             found |= self._find(fresh)
         return [found[key] for key in keys]
@@ -350,7 +333,7 @@ class Project:
         """
         if state is not None and state not in STATES:
             raise ValueError(f"{state!r} is no state, they are {', '.join(STATES)}")
-        row = (*pack_map(labels, pinned), *_signature(self.item(item_id).path))
+        row = (*pack_map(labels, pinned), *file_signature(self.item(item_id).path))
         with self._reading() as connection:
             figures = measure(connection, item_id, labels, pinned)
         now = time.time()
@@ -405,7 +388,7 @@ class Project:
             row = connection.execute(
                 "SELECT photo_bytes, photo_mtime_ns FROM maps WHERE item_id = ?", (item_id,)
             ).fetchone()
-        now = _signature(self.item(item_id).path)
+        now = file_signature(self.item(item_id).path)
         return row is not None and None not in (*row, *now) and row != now
 
     # --- The whole project ------------------------------------------------------------------------------------------
@@ -520,9 +503,9 @@ class Project:
         with self._reading() as connection:
             if len(keys) < _FEW:
                 one = f"{query} WHERE key = ?"
-                rows = [row for key in keys for row in connection.execute(one, (_to_db(key),))]
+                rows = [row for key in keys for row in connection.execute(one, (key_to_db(key),))]
             else:
-                wanted = {_to_db(key) for key in keys}
+                wanted = {key_to_db(key) for key in keys}
                 rows = [row for row in connection.execute(query) if row[1] in wanted]
         return found | {item.key: item for item in (self._item(*row) for row in rows)}
 
@@ -534,34 +517,12 @@ class Project:
             self._guests[key] = self._item(number, key, "new", name)
 
     def _item(self, item_id: int, key: str | bytes, state: str, name: str) -> Item:
-        text = os.fsdecode(key) if isinstance(key, bytes) else key
-        path = Path(text) if self._root is None else self._root / text  # an absolute key stays absolute
-        return Item(item_id, text, path, state, name)
-
-    def _key(self, path: Path) -> str:
-        absolute = str(_absolute(path))
-        if self._root is not None:
-            inside = f"{self._root}{os.sep}" if not str(self._root).endswith(os.sep) else str(self._root)
-            if not absolute.startswith(inside):  # perhaps by way of a link
-                real, real_root = os.path.realpath(absolute), f"{os.path.realpath(self._root).rstrip(os.sep)}{os.sep}"
-                if real.startswith(real_root):
-                    absolute, inside = real, real_root
-            absolute = absolute.removeprefix(inside)
-        return absolute.replace(os.sep, "/")
+        return item_from_db(self._root, item_id, key, state, name)
 
     def _free_names(self, keys: list[str]) -> list[str]:
-        """A name for each key that no item has: what it would like to be called, told apart by a hash where needed."""
         with self._reading() as connection:
-            taken = {name.casefold() for (name,) in connection.execute("SELECT name FROM items")}
-        taken |= {guest.name.casefold() for guest in self._guests.values()}
-        names = []
-        for key in keys:
-            name = id_for_path(key)
-            if name.casefold() in taken:
-                name = f"{name}_{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
-            taken.add(name.casefold())
-            names.append(name)
-        return names
+            taken = [name for (name,) in connection.execute("SELECT name FROM items")]
+        return free_names(keys, [*taken, *(guest.name for guest in self._guests.values())])
 
 
 def _user_projects() -> Path:
@@ -574,24 +535,3 @@ def _is_there(path: Path) -> bool:
     except OSError as error:
         reason, hint = explain_os_error(error)
         raise StudioError(f"it cannot be looked at because {reason}", path=path, hint=hint) from error
-
-
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links: a person sees the path they chose
-
-
-def _to_db(key: str) -> str | bytes:
-    """A key as SQLite can hold it: text, or bytes if the file's name is no valid text."""
-    try:
-        key.encode("utf-8")
-    except UnicodeEncodeError:
-        return os.fsencode(key)
-    return key
-
-
-def _signature(path: Path) -> tuple[int | None, int | None]:
-    try:
-        status = path.stat()
-    except OSError:
-        return None, None
-    return status.st_size, status.st_mtime_ns
