@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QLocale, QObject, Qt
 from PySide6.QtWidgets import QDialog, QMessageBox, QProgressDialog, QWidget
 
 if TYPE_CHECKING:
@@ -138,7 +138,12 @@ class LabelSets(QObject):
         if self._progress is not None:
             self._progress.setValue(round(1000 * share))
 
-    def _on_ended(self, _step: LabelStep, _back: bool, _problem: object) -> None:
+    def _on_ended(self, step: LabelStep, back: bool, problem: object) -> None:
+        changes = self._session.edits.label_changes
+        if problem is None and not back and changes.pixels:
+            number = QLocale().toString
+            text = self.tr("{0}: {1} pixels in {2} images changed. Undo takes it back.")
+            self._status.show_notice(text.format(step.name, number(changes.pixels), number(changes.images)), "success")
         progress, self._progress = self._progress, None
         if progress is not None:
             progress.canceled.disconnect()

@@ -177,7 +177,9 @@ class MainWindow(QMainWindow):
         history = self._dock("history", self.tr("History"), QWidget(), right)
         self.history_list.attach(history, crf, self.actions_)
         docks = [files, view, classes, crf, stages, history]
-        self.keyboard.attach([self.canvas, files, view, classes, crf, stages, self.toolbox.options_bar, models])
+        self.keyboard.attach(
+            [self.canvas, files, view, classes, crf, history, stages, self.toolbox.options_bar, models]
+        )
         self.resizeDocks([files, classes], [260, 290], Qt.Orientation.Horizontal)
         self.resizeDocks([files, view], [560, 260], Qt.Orientation.Vertical)
         self.resizeDocks([classes, crf], [430, 390], Qt.Orientation.Vertical)

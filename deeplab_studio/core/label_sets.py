@@ -19,9 +19,6 @@ from deeplab_studio.core.files import atomic_write, explain_os_error
 from deeplab_studio.core.labels import MAX_CLASSES, VOC_LABELS, VOID, Colour, LabelClass, LabelSet, voc_palette
 from deeplab_studio.core.resources import resource
 
-SUFFIXES = (".txt", ".json")
-"""Endings of the files that `load_label_set` reads."""
-
 BUILT_IN = ("voc", "cityscapes", "cityscapes-ids", "ade20k", "coco-stuff", "coco-stuff-171")
 """Ids of the label sets that come with the program, in the order a person sees them."""
 

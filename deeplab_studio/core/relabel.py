@@ -49,11 +49,6 @@ class Relabelling:
         table.setflags(write=False)
         object.__setattr__(self, "table", table)
 
-    @classmethod
-    def identity(cls, label_set: LabelSet) -> Relabelling:
-        """No change at all."""
-        return cls(label_set, label_set, np.arange(256, dtype=np.uint8))
-
     @property
     def moves_ids(self) -> bool:
         """Whether a class becomes another id; not if classes are only renamed, say."""
