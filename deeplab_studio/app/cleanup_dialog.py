@@ -338,10 +338,12 @@ class CleanUpDialog(QDialog):
         if not count.pixels:
             return "–"
         if key == "holes":
-            return self.tr("{0} holes, {1} px").format(f"{count.regions:,}", pixels)
-        if key == "islands":
-            return self.tr("{0} islands, {1} px").format(f"{count.regions:,}", pixels)
-        return self.tr("{0} px").format(pixels)
+            text = self.tr("1 hole, {1} px") if count.regions == 1 else self.tr("{0} holes, {1} px")
+        elif key == "islands":
+            text = self.tr("1 island, {1} px") if count.regions == 1 else self.tr("{0} islands, {1} px")
+        else:
+            text = self.tr("{1} px")
+        return text.format(f"{count.regions:,}", pixels)
 
     def _end(self) -> None:
         self._due.stop()

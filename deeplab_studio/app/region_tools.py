@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
 
 from deeplab_studio.app.canvas.region_tool import CopiedRegion, RegionTool
@@ -154,6 +155,11 @@ class RegionTools(QObject):
             return
         self._canvas.finish_gesture()
         self.dialog = dialog = CleanUpDialog(self._session, self._canvas, self._window)
+        # They are the window's: while the dialog has the focus their keys would do nothing.
+        for name in ("undo", "redo", "previous", "next"):
+            action = self._window.findChild(QAction, name)
+            if action is not None:
+                dialog.addAction(action)
         dialog.finished.connect(lambda _result: self._closed())
         dialog.show()
 
