@@ -45,6 +45,7 @@ DISTRIBUTIONS = {
     "filelock": {"filelock"},
     "rich": {"rich"},
     "h5py": {"h5py"},
+    "pycocotools": {"pycocotools"},
     "safetensors": {"safetensors"},
     "typing-extensions": {"typing_extensions"},
     "tomli": {"tomli"},
