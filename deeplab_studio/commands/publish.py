@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deeplab_studio.checkpoints.digest import sha256_of
-from deeplab_studio.checkpoints.starters import StarterCard, StarterResult, starter_id
 from deeplab_studio.commands.console import Report, say
-from deeplab_studio.commands.evaluate import classes_onto
 from deeplab_studio.core.errors import StudioError
 
 if TYPE_CHECKING:
     from deeplab_studio.checkpoints.model import LoadedModel
     from deeplab_studio.checkpoints.native import Provenance
+    from deeplab_studio.checkpoints.starters import StarterCard
     from deeplab_studio.core.metrics import ConfusionMatrix
     from deeplab_studio.core.voc import VocDataset
     from deeplab_studio.crf.params import CrfParams
@@ -139,7 +137,9 @@ def _prepare(
 ) -> StarterCard:
     """The model in its final form, in a temporary folder, and its card."""
     from deeplab_studio.checkpoints import load_checkpoint
+    from deeplab_studio.checkpoints.digest import sha256_of
     from deeplab_studio.checkpoints.native import Provenance, read_header, save_native
+    from deeplab_studio.checkpoints.starters import StarterCard, StarterResult, starter_id
 
     _refuse_float16(path)
     trained = load_checkpoint(path)
@@ -231,6 +231,7 @@ class _Measured:
 def _measure(stored: Path, exact: Path, dataset: VocDataset, params: CrfParams, report: Report) -> _Measured:
     """Score the file as it ships, on the CPU, and compare its labels with those of the exact weights."""
     from deeplab_studio.checkpoints import load_checkpoint
+    from deeplab_studio.commands.evaluate import classes_onto
     from deeplab_studio.core.images import load_image
     from deeplab_studio.core.metrics import ConfusionMatrix
     from deeplab_studio.core.voc import read_mask
