@@ -133,14 +133,15 @@ class GeometryChoice(QObject):
             return now / then
 
         def tell(ratio: float) -> None:
-            names = [self._title(model.geometry, model.geometries) for model in (after, before)]
-            locale = QLocale()
+            name, locale = self._title(after.geometry, after.geometries), QLocale()
             if ratio >= 1:
-                times = locale.toString(ratio, "f", 1)
-                text = self.tr("“{0}” takes {2} times the multiply-adds of “{1}”.").format(*names, times)
+                text = self.tr("{0}: {1} times the multiply-adds needed before").format(
+                    name, locale.toString(ratio, "f", 1)
+                )
             else:
-                share = locale.toString(100 * ratio, "f", 0)
-                text = self.tr("“{0}” takes {2} % of the multiply-adds of “{1}”.").format(*names, share)
+                text = self.tr("{0}: {1} % of the multiply-adds needed before").format(
+                    name, locale.toString(100 * ratio, "f", 0)
+                )
             self._session.noticed.emit("info", text)
 
         self._lane.submit("cost", work, tell)
