@@ -96,6 +96,7 @@ class Marks:
         self.drawn: Mask = np.zeros((height, width), np.bool_)
         self.staying: Mask = np.zeros((height, width), np.bool_)
         self._strokes: list[tuple[int, list[Patch]]] = []
+        self._box: Rect | None = None
 
     def __len__(self) -> int:
         return len(self._strokes)
@@ -114,11 +115,7 @@ class Marks:
     @property
     def box(self) -> Rect | None:
         """The smallest box around all boxes of strokes, or None without any."""
-        box: Rect | None = None
-        for _, patches in self._strokes:
-            for patch in patches:
-                box = _box_of(patch).union(box)
-        return box
+        return self._box
 
     def begin(self, value: int) -> None:
         """Start a stroke of a class, 0..255, or of `STAYS`."""
@@ -129,6 +126,7 @@ class Marks:
         if patch.mask.size:
             value, patches = self._strokes[-1]
             patches.append(patch)
+            self._box = _box_of(patch).union(self._box)
             self._draw(value, patch)
 
     def drop_last(self) -> Rect | None:
@@ -143,16 +141,19 @@ class Marks:
             self.drawn[part.slices] &= ~patch.mask
             self.staying[part.slices] &= ~patch.mask
         # What it covered comes back.
+        self._box = None
         for value, patches in self._strokes:
             for patch in patches:
+                self._box = _box_of(patch).union(self._box)
                 if not _box_of(patch).intersection(box).is_empty:
                     self._draw(value, patch)
         return box
 
     def copy(self, rect: Rect) -> Marks:
-        """Another one with the same strokes inside a box, for another thread; it cannot drop or extend them."""
+        """Another one with the same strokes inside a box; it cannot drop or extend them."""
         marks = Marks.__new__(Marks)
         marks._strokes = [(value, list(patches)) for value, patches in self._strokes]
+        marks._box = self._box
         marks.labels = _only(self.labels, rect)
         marks.drawn = _only(self.drawn, rect)
         marks.staying = _only(self.staying, rect)

@@ -26,6 +26,9 @@ MIN_SIZE, MAX_SIZE = 4, 400
 WORK_PIXELS = 2_000_000
 """Photos with more are cut at a reduced size first; only the boundaries are looked for in all pixels."""
 
+WORK_SIZE = 20
+"""Sides of superpixels have no more pixels than this where they are cut, for the same reason."""
+
 _ITERATIONS = 5
 """Cells hardly move afterwards."""
 
@@ -120,7 +123,12 @@ def _together(pieces: list[Patch]) -> Patch:
 
 
 def find_superpixels(
-    image: Labels, size: int, *, work_pixels: int = WORK_PIXELS, cancel: CancelToken | None = None
+    image: Labels,
+    size: int,
+    *,
+    work_pixels: int = WORK_PIXELS,
+    work_size: int = WORK_SIZE,
+    cancel: CancelToken | None = None,
 ) -> Superpixels:
     """Cut a photo into superpixels.
 
@@ -132,6 +140,8 @@ def find_superpixels(
         Side of a superpixel in pixels, 4 to 400; in photos that are cut at a reduced size not below 4 pixels of that.
     work_pixels : int
         Larger photos are cut at about this size, and the boundaries are then moved to the edges in the photo itself.
+    work_size : int
+        The same for larger superpixels.
     cancel : CancelToken, optional
 
     Returns
@@ -151,7 +161,7 @@ def find_superpixels(
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise ValueError(f"superpixels have {MIN_SIZE} to {MAX_SIZE} pixels on a side, not {size}")
     height, width = image.shape[:2]
-    scale = min(1.0, math.sqrt(work_pixels / (height * width)))
+    scale = min(1.0, math.sqrt(work_pixels / (height * width)), work_size / size)
     # A cell needs some pixels to have a shape.
     side = max(MIN_SIZE, round(size * scale))
     small = image

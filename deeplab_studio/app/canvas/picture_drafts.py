@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from deeplab_studio.app.canvas import screen
 from deeplab_studio.app.canvas.mips import LabelMips, level_for
 from deeplab_studio.core.classmap import Labels, Mask, PaintRules
-from deeplab_studio.core.drawing import Patch
 from deeplab_studio.core.geometry import Rect
 
 _LEAST_CELL = 5
@@ -20,11 +19,27 @@ _CELL_SHADE = 0.28
 """Opacity of the boundaries, dark on one side and light on the other: one of them shows on any photo."""
 
 
-class Layer(NamedTuple):
-    """Classes for some pixels: image row `top`, column `left`, (h, w) uint8 `labels`, (h, w) bool `mask`.
+class LayerLike(Protocol):
+    """Classes for some pixels. They may change while they are shown; whoever changes them has the place drawn anew."""
 
-    The arrays may change while it is shown; whoever changes them has the canvas draw the place anew.
-    """
+    @property
+    def box(self) -> Rect:
+        """Where the arrays lie."""
+        ...
+
+    @property
+    def labels(self) -> Labels:
+        """Class ids, uint8, of the box's size."""
+        ...
+
+    @property
+    def mask(self) -> Mask:
+        """Which pixels of the box have one, bool."""
+        ...
+
+
+class Layer(NamedTuple):
+    """Classes for some pixels: image row `top`, column `left`, (h, w) uint8 `labels`, (h, w) bool `mask`."""
 
     top: int
     left: int
@@ -43,16 +58,16 @@ class PictureDraft:
 
     Parameters
     ----------
-    layers : tuple of Layer
+    layers : tuple of LayerLike
         The later ones cover the earlier ones.
-    rims : tuple of Patch
-        What is shown with a line around it: strokes, or a region that can be moved.
+    rims : tuple of LayerLike
+        Masks that are shown with a line around them: strokes, or a region that can be moved.
     rules : PaintRules
         Which pixels would be painted.
     """
 
-    layers: tuple[Layer, ...]
-    rims: tuple[Patch, ...] = ()
+    layers: tuple[LayerLike, ...]
+    rims: tuple[LayerLike, ...] = ()
     rules: PaintRules = field(default_factory=PaintRules)
 
     @property
@@ -62,11 +77,12 @@ class PictureDraft:
 
     @property
     def box(self) -> Rect:
-        """The box around all layers."""
-        box = Rect(0, 0, 0, 0)
-        for index, layer in enumerate(self.layers):
-            box = layer.box.union(box if index else None)
-        return box
+        """The box around all layers and rims."""
+        box: Rect | None = None
+        for part in (*self.layers, *self.rims):
+            if not part.box.is_empty:
+                box = part.box.union(box)
+        return box or Rect(0, 0, 0, 0)
 
     def over(self, classes: screen.Bytes, exposure: screen.Exposure, mips: LabelMips) -> screen.Bytes:
         """The classes on the screen, (h, w) uint8, as they would be with the draft painted."""
@@ -92,8 +108,7 @@ class PictureDraft:
         around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
         part = np.s_[width:-width, width:-width]
         for rim in self.rims:
-            height, across = rim.mask.shape
-            where_on_screen, here = _part(rows, columns, Rect(rim.top, rim.left, rim.top + height, rim.left + across))
+            where_on_screen, here = _part(rows, columns, rim.box)
             if here is None:
                 continue
             where = np.zeros((len(rows), len(columns)), np.uint8)

@@ -275,8 +275,7 @@ class RegionTool(Tool):
         if self._canvas is None:
             return
         if self._floating is not None:
-            where = self._floating.top, self._floating.left, self._floating.mask
-            self._canvas.show_draft(PictureDraft((self._floating,), (Patch(*where),), self._target.rules))
+            self._canvas.show_draft(PictureDraft((self._floating,), (self._floating,), self._target.rules))
         elif self._dragged is not None:
             self._canvas.show_draft(Draft(Box(self._dragged), outlined=True))
         elif self._selected is not None:

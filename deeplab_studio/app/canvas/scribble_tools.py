@@ -18,12 +18,13 @@ from deeplab_studio.app.canvas.picture_drafts import Layer, PictureDraft
 from deeplab_studio.app.translate import QT_TRANSLATE_NOOP
 from deeplab_studio.core.drawing import Patch
 from deeplab_studio.core.flood import Grown, Marks, around, grow
+from deeplab_studio.core.geometry import Rect
 
 if TYPE_CHECKING:
     from deeplab_studio.app.canvas.tools import PaintTarget
     from deeplab_studio.app.jobs import Job, Lane
     from deeplab_studio.core.cancel import CancelToken
-    from deeplab_studio.core.classmap import Labels
+    from deeplab_studio.core.classmap import Labels, Mask
 
 SCRIBBLE_SIZE = ToolOption(
     "tools/scribble_size",
@@ -116,9 +117,8 @@ class ScribbleTool(BrushTool):
         if marks is None:
             self._canvas.show_draft(None)
             return
-        strokes = Layer(0, 0, marks.labels, marks.drawn)
-        rims = Patch(0, 0, marks.drawn), Patch(0, 0, marks.staying)
-        draft = PictureDraft((*self._layers(), strokes), rims, self._target.rules)
+        drawn, staying = _Strokes(marks, staying=False), _Strokes(marks, staying=True)
+        draft = PictureDraft((*self._layers(), drawn), (drawn, staying), self._target.rules)
         self._canvas.show_draft(draft)
 
     def _still_there(self) -> bool:
@@ -225,9 +225,10 @@ class GrowTool(ScribbleTool):
         self._current = False
         reach, rules = self._reach, self._target.rules
         frame = around(box, marks.shape, reach)
-        copied = marks.copy(box)
 
         def work(job: Job) -> Grown | None:
+            # If another stroke is drawn meanwhile this comes out wrong, and is asked for again.
+            copied = marks.copy(box)
             fixed = np.zeros(labels.shape, np.bool_)
             inside = pinned[frame.slices].copy()
             allowed = rules.allowed(labels[frame.slices])
@@ -258,7 +259,7 @@ class GrowTool(ScribbleTool):
             if grown is not None:
                 self._target.put(*_layer_of(grown))
                 box = _layer_of(grown).box.union(box)
-            if marks.box is not None:
+            if marks.box is not None and not self._current:  # what has grown from them holds them
                 inside = marks.box.slices
                 self._target.put(marks.box.top, marks.box.left, marks.labels[inside], marks.drawn[inside])
             self._target.commit()
@@ -266,6 +267,26 @@ class GrowTool(ScribbleTool):
             self.canvas.refresh_labels(box)
         else:
             self._drop()
+
+
+class _Strokes:
+    """The strokes of marks as they are at any moment."""
+
+    def __init__(self, marks: Marks, *, staying: bool) -> None:
+        self._marks = marks
+        self._plane = marks.staying if staying else marks.drawn
+
+    @property
+    def box(self) -> Rect:
+        return self._marks.box or Rect(0, 0, 0, 0)
+
+    @property
+    def labels(self) -> Labels:
+        return self._marks.labels[self.box.slices]
+
+    @property
+    def mask(self) -> Mask:
+        return self._plane[self.box.slices]
 
 
 Decide = Callable[[Patch, int, float, bool], "Callable[[CancelToken], Patch] | None"]

@@ -11,7 +11,6 @@ from deeplab_studio.app.canvas.mips import LabelMips
 from deeplab_studio.app.canvas.picture_drafts import Layer, PictureDraft, draw_cells
 from deeplab_studio.app.canvas.screen import Exposure
 from deeplab_studio.core.classmap import PaintRules
-from deeplab_studio.core.drawing import Patch
 from deeplab_studio.core.geometry import Rect
 from tests.unit.app.canvas_kit import as_array, colour_at, screen
 
@@ -49,7 +48,7 @@ def test_the_box_holds_all_layers() -> None:
     draft = PictureDraft((Layer(2, 3, mask.view(np.uint8), mask), Layer(10, 1, mask.view(np.uint8), mask)))
     assert draft.box == Rect(2, 1, 14, 8)
     assert not draft.has_rims
-    assert PictureDraft((), (Patch(0, 0, mask),)).has_rims
+    assert PictureDraft((), (Layer(0, 0, mask.view(np.uint8), mask),)).has_rims
 
 
 def test_strokes_have_a_white_line_inside_and_a_dark_one_outside(qtbot: QtBot) -> None:
@@ -62,7 +61,8 @@ def test_strokes_have_a_white_line_inside_and_a_dark_one_outside(qtbot: QtBot) -
     canvas.set_hidden(frozenset({0}))
     mask = np.zeros((100, 100), bool)
     mask[30:60, 40:70] = True
-    canvas.show_draft(PictureDraft((Layer(0, 0, np.full((100, 100), 1, np.uint8), mask),), (Patch(0, 0, mask),)))
+    layer = Layer(0, 0, np.full((100, 100), 1, np.uint8), mask)
+    canvas.show_draft(PictureDraft((layer,), (layer,)))
     picture = screen(canvas)
     assert min(colour_at(canvas, 40.2, 45, picture)) > 200
     assert max(colour_at(canvas, 39.8, 45, picture)) < 80

@@ -25,10 +25,14 @@ def pieces_of(found: Superpixels) -> np.ndarray:
     return pieces
 
 
-@pytest.mark.parametrize("work_pixels", [10**9, 6000])
-def test_superpixels_are_about_as_large_as_asked_for(work_pixels: int) -> None:
+WORK = pytest.mark.parametrize("work", [{}, {"work_pixels": 6000}, {"work_size": 8}])
+"""In all pixels, and at a reduced size for either reason."""
+
+
+@WORK
+def test_superpixels_are_about_as_large_as_asked_for(work: dict[str, int]) -> None:
     photo, _ = two_shapes(240, 320)
-    found = find_superpixels(photo, 16, work_pixels=work_pixels)
+    found = find_superpixels(photo, 16, **work)
     pieces = pieces_of(found)
     assert 220 < pieces.max() + 1 < 380  # 15 x 20 cells
     rows, columns = np.mgrid[:240, :320]
@@ -38,10 +42,10 @@ def test_superpixels_are_about_as_large_as_asked_for(work_pixels: int) -> None:
         assert np.ptp(columns[member]) <= 3 * found.size
 
 
-@pytest.mark.parametrize("work_pixels", [10**9, 6000])
-def test_superpixels_keep_to_edges(work_pixels: int) -> None:
+@WORK
+def test_superpixels_keep_to_edges(work: dict[str, int]) -> None:
     photo, truth = two_shapes(240, 320)
-    pieces = pieces_of(find_superpixels(photo, 16, work_pixels=work_pixels))
+    pieces = pieces_of(find_superpixels(photo, 16, **work))
     votes = np.zeros((pieces.max() + 1, 3), int)
     np.add.at(votes, (pieces.ravel(), truth.ravel()), 1)
     wrong = truth.size - votes.max(axis=1).sum()
