@@ -330,4 +330,6 @@ def canvas_rows() -> list[tuple[str, str]]:
         (translated("Straight stroke from the last point"), translated("Shift+Click")),
         (translated("Erase with the brush"), translated("Right button")),
         (translated("Take the stroke back"), "Esc"),
+        (translated("Fill the polygon"), translated("Return")),
+        (translated("Take the polygon's last corner back"), translated("Backspace")),
     ]

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QCoreApplication, QRectF, QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -25,6 +25,7 @@ from deeplab_studio.app.panels.controls import (
     GAP,
     IconLabel,
     NumberRow,
+    Slider,
     paint_hatched_swatch,
     paint_swatch,
     separator,
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
 
 HEIGHT = 36
 """Of the bar, with every tool: the picture must not move when another one is taken up."""
+
+_ROOMY = 1120
+"""Logical pixels of width from which on everything in the bar has its name."""
+
+_SLIDER_STRETCH = 100
+"""Sliders grow before the free room at the end does."""
 
 
 def option_text(text: str) -> str:
@@ -72,7 +79,6 @@ class ToolOptionsBar(QToolBar):
         self.class_chip = ClassChip()
         self._stack = QStackedWidget()
         self._rule_button = QToolButton()
-        self._rule_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._rule_button.setIconSize(QSize(16, 16))
         self._lines = [separator(18) for _ in range(2)]
         whole = QWidget()
@@ -94,6 +100,14 @@ class ToolOptionsBar(QToolBar):
     def set_rule_action(self, action: QAction) -> None:
         """Put the switch of the painting rule at the end of the bar."""
         self._rule_button.setDefaultAction(action)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow window the switch of the rule does without its name."""
+        super().resizeEvent(event)
+        style = Qt.ToolButtonStyle
+        self._rule_button.setToolButtonStyle(
+            style.ToolButtonTextBesideIcon if self.width() >= _ROOMY else style.ToolButtonIconOnly
+        )
 
     def show_tool(self, action: QAction, icon_name: str, tool: Tool, value: Callable[[str], Any]) -> None:
         """Show a tool.
@@ -162,7 +176,7 @@ class _Page(QWidget):
             else:
                 self._add_switch(option)
             for part in self.parts[option.key]:
-                row.addWidget(part)
+                row.addWidget(part, _SLIDER_STRETCH if isinstance(part, Slider) else 0)
             row.addSpacing(GAP)
         row.addStretch(1)
 
@@ -189,7 +203,7 @@ class _Page(QWidget):
             tip=option_text(option.tip),
             parent=self,
         )
-        number.slider.setFixedWidth(120)
+        number.slider.setMaximumWidth(120)
         number.box.setFixedWidth(84)
         number.changed.connect(lambda value: self.changed.emit(option.key, round(value) if whole else value))
         self.parts[option.key] = number.parts
@@ -226,6 +240,9 @@ class _Page(QWidget):
                 button.setIcon(icon(choice.icon))
             style = Qt.ToolButtonStyle
             button.setToolButtonStyle(style.ToolButtonTextBesideIcon if choice.text else style.ToolButtonIconOnly)
+            if choice.text:
+                # The style reckons with more room than it uses, all of it to the right of the text.
+                button.setFixedWidth(button.fontMetrics().horizontalAdvance(button.text()) + 36)
             button.clicked.connect(partial(self._tell_choice, option.key, choice.value))
             group.addButton(button)
             row.addWidget(button)

@@ -78,8 +78,8 @@ class BrushTool(Tool):
         if self._painting:
             return self.tr("Esc takes the stroke back")
         if self.erases:
-            return self.tr("Drag erases · Shift+click: straight · Ctrl+wheel: size")
-        return self.tr("Drag paints · Right button erases · Shift+click: straight · Ctrl+wheel: size")
+            return self.tr("Drag erases · Shift: straight · Ctrl+wheel: size")
+        return self.tr("Drag paints · Right button erases · Shift: straight · Ctrl+wheel: size")
 
     def set_option(self, key: str, value: Any) -> None:
         """Take over size or shape."""

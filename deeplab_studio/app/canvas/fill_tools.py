@@ -122,7 +122,7 @@ class FillTool(RegionTool):
 
     def hint(self) -> str:
         """Say what a click does."""
-        return self.tr("Click fills the region · Alt: every pixel of its class · Right button erases")
+        return self.tr("Click fills the region · Alt: its whole class · Right button erases")
 
     def step_name(self) -> str:
         """For the history."""
@@ -266,8 +266,8 @@ class WandTool(RegionTool):
     def hint(self) -> str:
         """Say what dragging does."""
         if self.busy:
-            return self.tr("Away from the pixel: more tolerance · Letting go paints · Esc takes it back")
-        return self.tr("Click paints what looks alike · Dragging away sets the tolerance · Right button erases")
+            return self.tr("Further away: more tolerance · Letting go paints · Esc takes it back")
+        return self.tr("Click paints what looks alike · Drag: tolerance · Right button erases")
 
     def step_name(self) -> str:
         """For the history."""

@@ -48,8 +48,8 @@ class PolygonTool(AreaTool):
         if not self.busy:
             return self.tr("Click sets corners · Right button: to erase")
         if len(self._points) < 3:
-            return self.tr("Click sets corners · Backspace takes one back · Shift: 45° · Esc drops it")
-        return self.tr("Enter or double click fills · Drag moves, Alt+click removes, Ctrl+click adds a corner")
+            return self.tr("Click sets corners · Backspace: one back · Shift: 45° · Esc drops it")
+        return self.tr("Enter fills · Corners: drag, Alt+click removes, Ctrl+click adds")
 
     @property
     def busy(self) -> bool:

@@ -106,12 +106,6 @@ class DragTool(AreaTool):
     def outline(self, path: QPainterPath, box: QRectF) -> None:
         """Add the shape's line to a path, in a box of the viewport."""
 
-    def hint(self) -> str:
-        """Say what the keys do."""
-        if self.busy:
-            return self.tr("Shift: equal sides · Alt: from the middle · Esc takes it back")
-        return self.tr("Drag fills · Right button erases · Shift: equal sides · Alt: from the middle")
-
     @property
     def busy(self) -> bool:
         """Whether a shape is being drawn."""
@@ -211,6 +205,12 @@ class RectangleTool(DragTool):
         """Its four sides."""
         path.addRect(box)
 
+    def hint(self) -> str:
+        """Say what the keys do."""
+        if self.busy:
+            return self.tr("Shift: square · Alt: from the middle · Esc takes it back")
+        return self.tr("Drag fills · Right button erases · Shift: square · Alt: centred")
+
     def step_name(self) -> str:
         """For the history."""
         return self.tr("Rectangle erased") if self._erase else self.tr("Rectangle")
@@ -228,6 +228,12 @@ class EllipseTool(DragTool):
     def outline(self, path: QPainterPath, box: QRectF) -> None:
         """The ellipse."""
         path.addEllipse(box)
+
+    def hint(self) -> str:
+        """Say what the keys do."""
+        if self.busy:
+            return self.tr("Shift: circle · Alt: from the middle · Esc takes it back")
+        return self.tr("Drag fills · Right button erases · Shift: circle · Alt: centred")
 
     def step_name(self) -> str:
         """For the history."""

@@ -247,7 +247,7 @@ class PanTool(Tool):
 
     def hint(self) -> str:
         """Say how to move and zoom."""
-        return self.tr("Drag moves the picture · Wheel zooms · Space: the same with any tool")
+        return self.tr("Drag moves the picture · Wheel zooms · Space: with any tool")
 
     def press(self, pointer: Pointer) -> None:
         """Take hold of the picture."""

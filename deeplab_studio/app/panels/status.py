@@ -85,6 +85,7 @@ class NoticeLine(QWidget):
         self.close_button.setIconSize(QSize(12, 12))
         self.close_button.clicked.connect(self.dismiss)
         self._hint = ""
+        self._wanted = 0
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self.dismiss)
         row = QHBoxLayout(self)
@@ -153,7 +154,7 @@ class NoticeLine(QWidget):
             self.label.setToolTip(self._hint)
             self.label.setAccessibleName(self._hint)
             self.label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-            self._give_room(self._hint)
+            self._give_room(self._hint, insist=False)
             return
         name, tone = _NOTICE_ICONS[notice.kind]
         self._icon.show_icon(name, tone)
@@ -161,15 +162,20 @@ class NoticeLine(QWidget):
         self.label.setText(notice.text)
         self.label.setToolTip(notice.text)
         self.label.setAccessibleName(notice.text)
-        self._give_room(notice.text)
+        self._give_room(notice.text, insist=True)
         stays = _STAYS[notice.kind]
         if stays is not None:
             self._timer.start(stays)
 
-    def _give_room(self, text: str) -> None:
-        """Make the scores give way to what is shown, down to nothing."""
-        wanted = self.label.fontMetrics().horizontalAdvance(text) + 10 * GAP if text else 0
-        self.setMinimumWidth(min(wanted, NOTICE_ROOM))
+    def sizeHint(self) -> QSize:
+        """Room for what is shown."""
+        return QSize(self._wanted, super().sizeHint().height())
+
+    def _give_room(self, text: str, *, insist: bool) -> None:
+        """Ask for room; if insisted on, the scores give way to it, down to nothing."""
+        self._wanted = self.label.fontMetrics().horizontalAdvance(text) + 4 * GAP if text else 0
+        self.setMinimumWidth(min(self._wanted + 6 * GAP, NOTICE_ROOM) if insist else 0)
+        self.updateGeometry()
 
 
 class ScoreStrip(QWidget):
@@ -179,7 +185,9 @@ class ScoreStrip(QWidget):
         super().__init__(parent)
         self._scores: tuple[ClassScore, ...] = ()
         self.setFont(small_font(self))
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        # What is said beside them comes first: they get what is left, and need no more than for three.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setMaximumWidth(3 * self.cell_width)
         self.setToolTip(self.tr("The model's three most likely classes under the cursor"))
         self.setAccessibleName(self.tr("Scores under the cursor"))
 
@@ -369,9 +377,9 @@ class StatusArea(QWidget):
         row.setContentsMargins(GAP // 2, 1, GAP, 1)
         row.setSpacing(GAP)
         row.addWidget(self.log_button)
-        row.addWidget(self.notices, 1)
+        row.addWidget(self.notices)
         row.addWidget(self.job)
-        row.addWidget(self.scores)
+        row.addWidget(self.scores, 1)
         row.addWidget(separator(14))
         row.addWidget(self.class_cell)
         row.addWidget(self.position_label)
