@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from deeplab_studio.checkpoints.native import HEADER_KEY, read_safetensors
+from deeplab_studio.cli import main
 from deeplab_studio.training.records import STEPS, read_rows
 from tests.training_sets import write_config, write_set
 
@@ -31,6 +32,11 @@ def train(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(*arguments), capture_output=True, text=True, encoding="utf-8", check=False, env=ENVIRONMENT
     )
+
+
+def train_here(*arguments: str | Path) -> int:
+    """The same in this process, which need not import torch again."""
+    return main(["train", *map(str, arguments), "--device", "cpu"])
 
 
 @pytest.fixture(scope="module")
@@ -73,19 +79,20 @@ def test_a_killed_run_goes_on_and_ends_bit_for_bit_like_one_that_was_not(
     assert crops == sorted(set(crops))
 
 
-def test_a_run_is_scored_as_evaluate_scores(tmp_path: Path, sets: tuple[Path, Path]) -> None:
-    done = train(write_config(tmp_path, *sets))
-    assert done.returncode == 0, done.stderr
-    run = tmp_path / "run"
+def test_a_run_is_scored_as_evaluate_scores(
+    tmp_path: Path, sets: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config(tmp_path, *sets)
+    assert train_here(config) == 0
+    run, told = tmp_path / "run", capsys.readouterr().out
     scored = json.loads((run / "tiny-v3.json").read_text(encoding="utf-8"))
     assert scored["images"] == 2
     assert set(scored["iou"]) == {"background", "sky", "grass"}
-    assert f"mIoU\t{scored['miou']:.4f}" in done.stdout
-    assert str(run / "tiny-v3.safetensors") in done.stdout
+    assert f"mIoU\t{scored['miou']:.4f}" in told
+    assert str(run / "tiny-v3.safetensors") in told
     # Another start would overwrite it.
-    refused = train(tmp_path / "tiny.toml")
-    assert refused.returncode == 1
-    assert "there is a run in this folder already. Go on with --resume" in refused.stderr
+    assert train_here(config) == 1
+    assert "there is a run in this folder already. Go on with --resume" in capsys.readouterr().err
 
 
 def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(tmp_path: Path, sets: tuple[Path, Path]) -> None:
@@ -97,35 +104,38 @@ def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(tmp_path: Path, sets: tuple[Pa
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"go on with --resume" in errors
-    ended = train(config, "--resume", "--crops", "1")  # an end that is past: what was learnt is scored and saved
-    assert ended.returncode == 0, ended.stderr
+    assert train_here(config, "--resume", "--crops", "1") == 0  # an end that is past: scored and saved at once
     assert (tmp_path / "run" / "tiny-v3.safetensors").exists()
 
 
-def test_photos_that_were_left_out_are_named_and_make_it_exit_1(tmp_path: Path, sets: tuple[Path, Path]) -> None:
+def test_photos_that_were_left_out_are_named_and_make_it_exit_1(
+    tmp_path: Path, sets: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     broken = write_set(tmp_path / "broken", 3)
     (broken / "SegmentationClass" / "broken001.png").unlink()
-    done = train(write_config(tmp_path, broken, sets[1]), "--crops", "8")
-    assert done.returncode == 1
-    assert "broken001.png: it has no mask. Label it or take it off the list." in done.stderr
+    assert train_here(write_config(tmp_path, broken, sets[1]), "--crops", "8") == 1
+    assert "broken001.png: it has no mask. Label it or take it off the list." in capsys.readouterr().err
     assert (tmp_path / "run" / "tiny-v3.safetensors").exists()
 
 
-def test_a_set_of_one_class_is_refused_before_anything_is_taught(tmp_path: Path, sets: tuple[Path, Path]) -> None:
+def test_a_set_of_one_class_is_refused_before_anything_is_taught(
+    tmp_path: Path, sets: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     single = write_set(tmp_path / "single", 2)
     for path in (single / "SegmentationClass").iterdir():
         Image.new("L", (64, 48)).save(path)
-    done = train(write_config(tmp_path, single, sets[1]))
-    assert done.returncode == 1
-    assert done.stderr.startswith("deeplab-studio: single: all its masks hold one class alone (background)")
+    assert train_here(write_config(tmp_path, single, sets[1])) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("deeplab-studio: single: all its masks hold one class alone (background)")
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
 
 @pytest.mark.parametrize("arguments", [("--crops", "0"), ("--threads", "many"), ("--device", "abacus")])
-def test_wrong_usage_exits_2(arguments: tuple[str, str]) -> None:
-    done = train("any.toml", *arguments)
-    assert done.returncode == 2
-    assert arguments[1] in done.stderr
+def test_wrong_usage_exits_2(arguments: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "any.toml", *arguments])
+    assert caught.value.code == 2
+    assert arguments[1] in capsys.readouterr().err
 
 
 def test_a_terminal_shows_progress(tmp_path: Path, sets: tuple[Path, Path]) -> None:
