@@ -32,7 +32,8 @@ from deeplab_studio.core.image_formats import (
     raw_photo_error,
 )
 
-_TEMPORARY_PREFIX: Final = ".deeplab-studio-"
+TEMPORARY_PREFIX: Final = ".deeplab-studio-"
+"""How the name of every file begins that `atomic_write` has not given its own yet."""
 
 _REASONS: Final[dict[int, tuple[str, str]]] = {
     errno.ENOENT: ("it is no longer there", "Check that the folder still exists and its drive is connected."),
@@ -107,7 +108,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...     temporary.write_bytes(data)
     """
     target = Path(os.path.abspath(path))  # not resolved: a link at the target stays a link
-    temporary = target.with_name(f"{_TEMPORARY_PREFIX}{secrets.token_hex(8)}{target.suffix[:16]}")
+    temporary = target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{target.suffix[:16]}")
     try:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -25,10 +25,19 @@ import platformdirs
 
 from deeplab_studio.core.classmap import Labels, Mask
 from deeplab_studio.core.errors import StudioError
-from deeplab_studio.core.files import explain_os_error, natural_key
+from deeplab_studio.core.files import atomic_write, explain_os_error, natural_key
 from deeplab_studio.core.item_figures import FigureTable, measure, write_figures
 from deeplab_studio.core.labels import VOC_LABELS, LabelSet
-from deeplab_studio.core.project_file import OpenFile, create, open_existing, open_memory, project_error
+from deeplab_studio.core.project_backups import open_or_restore
+from deeplab_studio.core.project_file import (
+    OpenFile,
+    check_in_place,
+    copy_into,
+    create,
+    open_memory,
+    project_error,
+    recreate,
+)
 from deeplab_studio.core.project_items import (
     STATES,
     Item,
@@ -100,7 +109,7 @@ class Project:
         self._memory: sqlite3.Connection | None = None
         self.figures = FigureTable(self._reading, self._writing)
         for place in existing:
-            opened = open_existing(place)
+            opened = open_or_restore(place)
             if opened.lock is None and skip_taken:
                 opened.close()
                 continue
@@ -201,6 +210,8 @@ class Project:
         """What a person should know about where the project is kept, in one sentence; None if all is as usual."""
         if self._file is not None and self._file.refusal:
             return f"{self.path.name} is open for reading only: {self._file.refusal}. Changes cannot be saved."
+        if self._file is not None and self._file.restored is not None:
+            return self._file.restored.notice
         if self._file is not None and self._file.backup is not None:
             return f"An older DeepLab Studio made this project; a copy from before is kept as {self._file.backup.name}."
         if self.outside_folder:
@@ -413,6 +424,27 @@ class Project:
         with self._writing() as connection:
             connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
 
+    def copy_to(self, target: Path) -> None:
+        """Write a copy that stands by itself: it finds the photos by their whole paths, wherever it lies.
+
+        Parameters
+        ----------
+        target : Path
+            The file; replaced if there is one.
+
+        Raises
+        ------
+        StudioError
+            If it cannot be written.
+        """
+        with self._reading() as connection, atomic_write(target) as temporary:
+            copy_into(connection, temporary)
+            with closing(sqlite3.connect(temporary)) as copy, copy:
+                copy.execute("PRAGMA journal_mode = MEMORY")
+                rows = copy.execute("SELECT id, key, state, name FROM items").fetchall()
+                keys = [(key_to_db(item_key(self._item(*row).path, None)), row[0]) for row in rows]
+                copy.executemany("UPDATE items SET key = ? WHERE id = ?", keys)
+
     # --- Inside -----------------------------------------------------------------------------------------------------
 
     @property
@@ -442,6 +474,8 @@ class Project:
                 )
             if create_file and self._memory is not None:
                 self._create_file(self._memory)
+            if self._file is not None and not check_in_place(self._path, self._file):
+                self._file = recreate(self._path, self._file)
             connection = self._connection
             try:
                 connection.execute("BEGIN IMMEDIATE")

@@ -6,19 +6,29 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deeplab_studio.core.errors import StudioError
-from deeplab_studio.core.files import atomic_write
+from deeplab_studio.core.files import TEMPORARY_PREFIX, atomic_write, explain_os_error
 from deeplab_studio.core.project_schema import (
     APPLICATION_ID,
     LATEST,
+    DamagedProject,
     complete_for_reading,
     migrate,
+    read_label_set,
     schema_version,
 )
+
+if TYPE_CHECKING:
+    from deeplab_studio.core.project_backups import Restored
+
+_STALE_S = 3600
+"""A temporary file that nobody has written to for so long was left by a program that was killed."""
 
 
 class WriterLock:
@@ -32,6 +42,11 @@ class WriterLock:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
         self._connection = connection
+
+    @staticmethod
+    def file_of(project: Path) -> Path:
+        """The empty file that the lock is on; it is there as long as somebody holds it, and after a crash."""
+        return project.with_name(f"{project.name}-lock")
 
     @classmethod
     def acquire(cls, project: Path) -> WriterLock | None:
@@ -47,10 +62,10 @@ class WriterLock:
         OSError
             If the file of the lock cannot be made.
         """
-        path = project.with_name(f"{project.name}-lock")
+        path = cls.file_of(project)
         connection: sqlite3.Connection | None = None
         try:
-            connection = _connect(path, "mode=rwc", timeout=0.0)
+            connection = connect(path, "mode=rwc", timeout=0.0)
             connection.execute("PRAGMA journal_mode = MEMORY")
             connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
@@ -87,6 +102,8 @@ class OpenFile:
         Why it is open for reading only, as a clause; empty if it is not.
     backup : Path or None
         Copy of the file from before it was brought up to date, if that happened now.
+    restored : Restored or None
+        What was done if the file was damaged and a copy of it was taken instead, now.
     """
 
     connection: sqlite3.Connection
@@ -94,6 +111,9 @@ class OpenFile:
     refusal: str = ""
     _copy: tempfile.TemporaryDirectory[str] | None = None
     backup: Path | None = None
+    restored: Restored | None = None
+    identity: tuple[int, int] | None = None
+    """Device and number of the file that is written, whatever it is called by now."""
 
     def close(self) -> None:
         """Close the file, then let others write."""
@@ -126,16 +146,17 @@ def open_existing(path: Path) -> OpenFile:
         return _open_in_sealed_folder(path)
     try:
         if lock is None:
-            return OpenFile(_open_reader(path), None, "another window has it open")
+            return OpenFile(open_reader(path), None, "another window has it open")
+        _sweep(path)
         if not os.access(path, os.W_OK):
             lock.release()
-            return OpenFile(_open_reader(path), None, "its file cannot be written")
+            return OpenFile(open_reader(path), None, "its file cannot be written")
         # Nobody writes, so without a log the file alone is everything, and looking at it alone leaves no trace.
-        query = "mode=ro" if _log(path).exists() else "mode=ro&immutable=1"
-        with closing(_open_reader(path, query, complete=False)) as reader:
+        query = "mode=ro" if log_path(path).exists() else "mode=ro&immutable=1"
+        with closing(open_reader(path, query, complete=False)) as reader:
             version = schema_version(reader)
             backup = _back_up(path, reader, version) if 0 < version < LATEST else None
-        return OpenFile(_open_writer(path), lock, backup=backup)
+        return OpenFile(_open_writer(path), lock, backup=backup, identity=identify(path))
     except BaseException:
         if lock is not None:
             lock.release()
@@ -160,10 +181,10 @@ def create(path: Path, content: sqlite3.Connection) -> OpenFile:
     try:
         if path.exists():
             raise FileExistsError(path)
-        with atomic_write(path) as temporary, closing(sqlite3.connect(temporary)) as target:
-            target.execute("PRAGMA journal_mode = MEMORY")  # no second file beside one that is not there yet
-            content.backup(target)
-        return OpenFile(_open_writer(path), lock)
+        _sweep(path)
+        with atomic_write(path) as temporary:
+            copy_into(content, temporary)
+        return OpenFile(_open_writer(path), lock, identity=identify(path))
     except sqlite3.Error as error:
         lock.release()
         raise project_error(path, error) from error
@@ -172,9 +193,77 @@ def create(path: Path, content: sqlite3.Connection) -> OpenFile:
         raise
 
 
+def check_in_place(path: Path, file: OpenFile) -> bool:
+    """Whether the file that is written is still the one of that name; False if there is none of that name any more.
+
+    A system that lets go of names lets a program write into a file that nobody will ever find again.
+
+    Raises
+    ------
+    StudioError
+        If its folder is gone, or another file has taken the name.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        if path.parent.is_dir():
+            return False
+        raise StudioError(
+            "nothing can be saved because its folder is no longer there",
+            path=path,
+            hint="Move the folder back, or save a copy elsewhere when you close the window.",
+        ) from None
+    except OSError as error:
+        reason, hint = explain_os_error(error)
+        raise StudioError(f"nothing can be saved because {reason}", path=path, hint=hint) from error
+    if (status.st_dev, status.st_ino) != file.identity:
+        raise StudioError(
+            "nothing can be saved because another program has replaced the file",
+            path=path,
+            hint="Save a copy elsewhere when you close the window, then open the folder again.",
+        )
+    return True
+
+
+def recreate(path: Path, file: OpenFile) -> OpenFile:
+    """Put a file that was moved or deleted while it was open back in its place, with everything in it.
+
+    Raises
+    ------
+    OSError, StudioError
+        If that cannot be done; `file` is as usable as before then.
+    """
+    with atomic_write(path) as temporary:
+        copy_into(file.connection, temporary)
+        # Before the name is taken again: closing removes the log by its name, and an old log spoils a new file.
+        file.close()
+        for left in (log_path(path), path.with_name(f"{path.name}-shm")):
+            left.unlink(missing_ok=True)
+    lock = WriterLock.acquire(path)
+    if lock is None:
+        raise StudioError("another window has begun to save here", path=path, hint="Open the folder again.")
+    return OpenFile(_open_writer(path), lock, identity=identify(path))
+
+
+def copy_into(source: sqlite3.Connection, file: Path) -> None:
+    """Copy everything a connection sees into an empty file that nobody else knows of."""
+    with closing(sqlite3.connect(file)) as target:
+        target.execute("PRAGMA journal_mode = MEMORY")  # no second file beside it
+        source.backup(target)
+
+
+def identify(path: Path) -> tuple[int, int]:
+    """What tells a file from any other, whatever its name."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
 def project_error(path: Path | None, error: sqlite3.Error) -> StudioError:
     """What a person is told about an error of SQLite's."""
     text = str(error)
+    for words, reason, hint in _DAMAGED:
+        if words in text:
+            return DamagedProject(reason, path=path, hint=hint)
     for words, reason, hint in _TOLD:
         if words in text:
             return StudioError(reason, path=path, hint=hint)
@@ -187,12 +276,16 @@ _TOLD = (
     ("readonly", "it cannot be written", "Check the permissions of the file and its folder."),
     ("unable to open", "it cannot be opened", "Check the permissions of the file and its folder."),
     ("locked", "another program is using it", "Close the other program and try again."),
+)
+
+_DAMAGED = (
     ("not a database", "this is not a DeepLab Studio project, or it is damaged", "Choose another file."),
-    ("malformed", "the project file is damaged", "Restore it from a copy."),
+    ("malformed", "the project file is damaged", "Close the window and open the folder again: a copy is looked for."),
+    ("no such table", "the project file is damaged", "Restore it from a copy."),
 )
 
 
-def _log(path: Path) -> Path:
+def log_path(path: Path) -> Path:
     """SQLite's write-ahead log of a file."""
     return path.with_name(f"{path.name}-wal")
 
@@ -206,9 +299,8 @@ def _back_up(path: Path, reader: sqlite3.Connection, version: int) -> Path:
     """Copy a project file with everything in its log, whole or not at all."""
     backup = backup_path(path, version)
     try:
-        with atomic_write(backup) as temporary, closing(sqlite3.connect(temporary)) as target:
-            target.execute("PRAGMA journal_mode = MEMORY")
-            reader.backup(target)
+        with atomic_write(backup) as temporary:
+            copy_into(reader, temporary)
     except (sqlite3.Error, StudioError) as error:
         reason = error.reason if isinstance(error, StudioError) else str(error)
         raise StudioError(
@@ -219,7 +311,16 @@ def _back_up(path: Path, reader: sqlite3.Connection, version: int) -> Path:
     return backup
 
 
-def _connect(path: Path, query: str, *, timeout: float = 5.0) -> sqlite3.Connection:
+def _sweep(path: Path) -> None:
+    """Remove what programs left that were killed while they made a project file here."""
+    with suppress(OSError):
+        for left in path.parent.glob(f"{TEMPORARY_PREFIX}*{path.suffix}*"):
+            if time.time() - left.stat().st_mtime > _STALE_S:
+                left.unlink()
+
+
+def connect(path: Path, query: str, *, timeout: float = 5.0) -> sqlite3.Connection:
+    """Connect to a file, in autocommit mode, with the options of an SQLite URI; any thread may use the connection."""
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?{query}",
         uri=True,
@@ -232,7 +333,7 @@ def _connect(path: Path, query: str, *, timeout: float = 5.0) -> sqlite3.Connect
 def _open_writer(path: Path) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
-        connection = _connect(path, "mode=rw")
+        connection = connect(path, "mode=rw")
         # Network drives without shared memory stay with a rollback journal, which is as safe.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -249,25 +350,26 @@ def _open_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _open_reader(path: Path, query: str = "mode=ro", *, complete: bool = True) -> sqlite3.Connection:
+def open_reader(path: Path, query: str = "mode=ro", *, complete: bool = True) -> sqlite3.Connection:
     """Open for reading, which neither writes the file nor moves the log into it, and check that it is ours.
 
     With `complete`, an older file seems to have all the tables of today.
     """
     connection: sqlite3.Connection | None = None
     try:
-        connection = _connect(path, query)
+        connection = connect(path, query)
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         version = schema_version(connection)
         if application != APPLICATION_ID:
-            raise StudioError("this is not a DeepLab Studio project", path=path, hint="Choose another file.")
+            raise DamagedProject("this is not a DeepLab Studio project", path=path, hint="Choose another file.")
         if version > LATEST:
             raise StudioError(
                 f"a newer DeepLab Studio made this project (format {version}, this one knows {LATEST})",
                 path=path,
                 hint="Update DeepLab Studio to open it.",
             )
-        connection.execute("SELECT count(*) FROM classes")  # finds a file that is cut off
+        read_label_set(connection, path)
+        connection.execute("SELECT total(length(key) + length(name)) FROM items").fetchone()  # goes through all of it
         if complete:
             complete_for_reading(connection)
     except BaseException as error:
@@ -282,14 +384,14 @@ def _open_reader(path: Path, query: str = "mode=ro", *, complete: bool = True) -
 def _open_in_sealed_folder(path: Path) -> OpenFile:
     """Open a project in a folder that takes no new file, where SQLite cannot keep the files it reads a log with."""
     refusal = "its folder cannot be written"
-    log = _log(path)
+    log = log_path(path)
     if not log.exists():
-        return OpenFile(_open_reader(path, "mode=ro&immutable=1"), None, refusal)
+        return OpenFile(open_reader(path, "mode=ro&immutable=1"), None, refusal)
     copy = tempfile.TemporaryDirectory(prefix="deeplab-studio-")
     try:
         for source in (path, log):
             shutil.copyfile(source, Path(copy.name) / source.name)
-        return OpenFile(_open_reader(Path(copy.name) / path.name), None, refusal, copy)
+        return OpenFile(open_reader(Path(copy.name) / path.name), None, refusal, copy)
     except BaseException as error:
         copy.cleanup()
         if isinstance(error, OSError):

@@ -33,6 +33,11 @@ class PackedMap(NamedTuple):
     pins: bytes | None
     crc: int
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the checksum fits."""
+        return self.crc == _crc(self.width, self.height, self.labels, self.pins)
+
 
 def pack_map(labels: Labels, pinned: Mask | None = None) -> PackedMap:
     """A class map as a project file holds it.
@@ -62,8 +67,8 @@ def unpack_map(packed: PackedMap) -> tuple[Labels, Mask]:
     ValueError
         If it is damaged.
     """
-    width, height, labels, pins, crc = packed
-    if crc != _crc(width, height, labels, pins):
+    width, height, labels, pins, _ = packed
+    if not packed.is_whole:
         raise ValueError("the checksum does not fit")
     result = np.frombuffer(zlib.decompress(labels), np.uint8).reshape(height, width).copy()
     if pins is None:

@@ -115,6 +115,10 @@ LATEST = len(MIGRATIONS)
 """Schema version this program reads and writes."""
 
 
+class DamagedProject(StudioError):
+    """A file that should be a project and cannot be read as one: a copy of it may still be whole."""
+
+
 def schema_version(connection: sqlite3.Connection) -> int:
     """Schema version of an open file; 0 for one without tables."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -175,4 +179,5 @@ def read_label_set(connection: sqlite3.Connection, path: Path) -> LabelSet:
             raise ValueError("ids are missing")
         return LabelSet(tuple(LabelClass(row[1], row[2:]) for row in rows), str(json.loads(name)))
     except ValueError as error:
-        raise StudioError(f"its label set is damaged ({error})", path=path, hint="Restore it from a copy.") from error
+        reason = f"its label set is damaged ({error})"
+        raise DamagedProject(reason, path=path, hint="Restore it from a copy.") from error
