@@ -42,9 +42,12 @@ class ModelChoices(QObject):
     -------
     loadingChanged : bool
         Whether a model is being loaded.
+    listed
+        Other models can be chosen.
     """
 
     loadingChanged = Signal(bool)
+    listed = Signal()
 
     def __init__(
         self,
@@ -122,13 +125,18 @@ class ModelChoices(QObject):
             "name classes", lambda _job: library.set_class_names(model.sha256, names), named, failed, priority=100
         )
 
-    def refresh(self) -> None:
-        """Show what the library holds now."""
+    def entries(self) -> list[ModelEntry]:
+        """A line for every model that can be used; its id is the file."""
         models = [model for model in self.library.installed() if model.usable]
         titles = Counter(model.title for model in models)
-        self._bar.set_models([self._entry(model, alone=titles[model.title] == 1) for model in models])
+        return [self._entry(model, alone=titles[model.title] == 1) for model in models]
+
+    def refresh(self) -> None:
+        """Show what the library holds now."""
+        self._bar.set_models(self.entries())
         current = self._predictions.model
         self._bar.set_model(str(current.path) if current is not None else None)
+        self.listed.emit()
 
     def _entry(self, model: InstalledModel, *, alone: bool) -> ModelEntry:
         """A line of the list; one that is not alone in its title says the file's name too."""

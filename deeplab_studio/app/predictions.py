@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -50,6 +51,24 @@ class ModelInfo:
     preprocessing: Preprocessing
     geometry: Geometry
     geometries: tuple[Geometry, ...]
+
+    @classmethod
+    def of(cls, path: Path, model: LoadedModel, device: str, precision: Precision) -> ModelInfo:
+        """What there is to show of a model that was read from `path` and predicts on `device`."""
+        return cls(
+            path,
+            model.model_id,
+            model.title,
+            model.version,
+            model.classes,
+            device,
+            precision,
+            model.sha256,
+            model.profile,
+            model.preprocessing,
+            model.geometry,
+            model.geometries,
+        )
 
 
 @dataclass(frozen=True)
@@ -102,6 +121,7 @@ class Predictions(QObject):
         self._precision: Precision = "exact"
         self._predictor: Predictor | None = None
         self._cache_bytes = cache_bytes
+        self._seconds: dict[tuple[object, ...], float] = {}
 
     @cached_property
     def _cache(self) -> ByteCache[Scores]:
@@ -125,21 +145,7 @@ class Predictions(QObject):
             model = loader(path)
             _exempt_from_collection()
             predictor = Predictor(model, device, self.noticed.emit, precision=precision)
-            info = ModelInfo(
-                path,
-                model.model_id,
-                model.title,
-                model.version,
-                model.classes,
-                predictor.device,
-                precision,
-                model.sha256,
-                model.profile,
-                model.preprocessing,
-                model.geometry,
-                model.geometries,
-            )
-            return predictor, info
+            return predictor, ModelInfo.of(path, model, predictor.device, precision)
 
         self.lane.keep_only(())
         self.lane.submit(_LOADING, work, self._model_loaded, self._model_failed, priority=100)
@@ -149,6 +155,15 @@ class Predictions(QObject):
         self._device = device
         if self.model is not None:
             self.load_model(self.model.path)
+
+    @property
+    def precision(self) -> Precision:
+        """What the person chose: "exact" or "fast"."""
+        return self._precision
+
+    def seconds(self, path: Path, shape: tuple[int, ...]) -> float | None:
+        """How long the model in use took for a photo; None if it was not asked yet, or elsewhere."""
+        return None if self.model is None else self._seconds.get(_key_of(self.model, path, shape))
 
     @property
     def arithmetic(self) -> str:
@@ -200,7 +215,7 @@ class Predictions(QObject):
 
         It takes the photo's path and pixels and a token to cancel it, and looks among the scores kept first.
         """
-        predictor, model, cache = self._predictor, self.model, self._cache
+        predictor, model, cache, times = self._predictor, self.model, self._cache, self._seconds
         if predictor is None or model is None:
             return None
 
@@ -208,7 +223,9 @@ class Predictions(QObject):
             key = _key_of(model, path, pixels.shape)
             scores = cache.get(key)
             if scores is None:
+                start = time.perf_counter()
                 scores = predictor.predict(pixels, cancel=cancel)
+                times[key] = time.perf_counter() - start
                 cache.put(key, scores)
             return scores
 
@@ -227,6 +244,7 @@ class Predictions(QObject):
         """Drop all scores kept, and every prediction under way."""
         self.drop()
         self._cache.clear()
+        self._seconds.clear()
 
     def close(self) -> None:
         """Stop and wait for the thread."""
@@ -242,13 +260,15 @@ class Predictions(QObject):
     ) -> None:
         pixels = document.image.pixels
         item_id = document.item.id
-        cache = self._cache
+        cache, times = self._cache, self._seconds
         known = document.scores
 
         def work(job: Job) -> Prediction:
             scores = known or cache.get(key)
             if scores is None:
+                start = time.perf_counter()
                 scores = predictor.predict(pixels, cancel=job.token, progress=job.report)
+                times[key] = time.perf_counter() - start
                 cache.put(key, scores)
             labels = None if mapping is None else mapping.to_target[scores.class_map()]
             return Prediction(item_id, scores, labels)

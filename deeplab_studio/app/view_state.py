@@ -37,6 +37,7 @@ class ViewState(QObject):
     ) -> None:
         super().__init__(parent)
         self._canvas = canvas
+        self._canvases = [canvas]
         self._panel = panel
         self._settings = settings
         self._theme = theme
@@ -44,9 +45,26 @@ class ViewState(QObject):
         self._document: Document | None = None
         panel.opacityChanged.connect(self.set_opacity)
         panel.outlinesChanged.connect(self.set_outlines)
-        panel.labelsVisibleChanged.connect(canvas.set_labels_visible)
+        panel.labelsVisibleChanged.connect(self._set_labels_visible)
         panel.pinsChanged.connect(self.set_pins)
-        panel.toneChanged.connect(canvas.set_tone)
+        panel.toneChanged.connect(self._set_tone)
+
+    def add(self, canvas: CanvasView) -> None:
+        """Show another canvas in the same way, but for pins; the zoom is that of the first one that is seen."""
+        canvas.set_opacity(self._settings.get("view/opacity"))
+        canvas.set_outlines(self._settings.get("view/outlines"))
+        canvas.set_labels_visible(self._panel.labels_box.isChecked())
+        self._canvases.append(canvas)
+
+    def remove(self, canvas: CanvasView) -> None:
+        """Care no longer for a canvas that was added."""
+        self._canvases.remove(canvas)
+
+    @property
+    def shown_canvas(self) -> CanvasView:
+        """What the keys for zooming mean: the canvas with the focus, else the first one that is seen."""
+        shown = [canvas for canvas in self._canvases if canvas.isVisible()]
+        return next((canvas for canvas in shown if canvas.hasFocus()), shown[0] if shown else self._canvas)
 
     def restore(self, actions: Actions) -> None:
         """Set everything as it was in the last run; the actions show it from now on."""
@@ -66,12 +84,14 @@ class ViewState(QObject):
 
     def set_opacity(self, opacity: float) -> None:
         """Draw the classes with this opacity, 0..1."""
-        self._canvas.set_opacity(opacity)
+        for canvas in self._canvases:
+            canvas.set_opacity(opacity)
         self._settings.set("view/opacity", opacity)
 
     def set_outlines(self, outlines: bool) -> None:
         """Draw outlines or fill."""
-        self._canvas.set_outlines(outlines)
+        for canvas in self._canvases:
+            canvas.set_outlines(outlines)
         self._panel.set_outlines(outlines)
         self._settings.set("view/outlines", outlines)
         if self._actions is not None:
@@ -87,14 +107,22 @@ class ViewState(QObject):
 
     def peek(self, held: bool) -> None:
         """Show the bare photo while a key is held."""
-        self._canvas.set_labels_visible(not held and self._panel.labels_box.isChecked())
+        self._set_labels_visible(not held and self._panel.labels_box.isChecked())
 
     def set_zoom(self, scale: float) -> None:
         """Show so many screen pixels per image pixel; 0 fits the window."""
         if scale:
-            self._canvas.set_scale(scale)
+            self.shown_canvas.set_scale(scale)
         else:
-            self._canvas.zoom_fit()
+            self.shown_canvas.zoom_fit()
+
+    def _set_labels_visible(self, visible: bool) -> None:
+        for canvas in self._canvases:
+            canvas.set_labels_visible(visible)
+
+    def _set_tone(self, brightness: float, contrast: float, gamma: float) -> None:
+        for canvas in self._canvases:
+            canvas.set_tone(brightness, contrast, gamma)
 
     def set_theme(self, preference: str) -> None:
         """Use the colours of the system, light or dark ones."""

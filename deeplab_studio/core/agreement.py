@@ -13,7 +13,10 @@ from deeplab_studio.core.geometry import Rect
 from deeplab_studio.core.labels import VOID
 
 BOTH, NEITHER, ONLY_FIRST, ONLY_SECOND = 1, 0, 2, 3
-"""Values of `class_overlap`."""
+"""Values of `class_overlap`, and of `overlap` besides."""
+
+DIFFERENT = 4
+"""Value of `overlap` where both maps see something, and not the same."""
 
 _STRIP_ROWS = 256
 
@@ -76,6 +79,37 @@ def class_overlap(first: Labels, second: Labels, class_id: int) -> Labels:
     result[in_first] = ONLY_FIRST
     result[in_second] = ONLY_SECOND
     result[in_first & in_second] = BOTH
+    return result
+
+
+def overlap(first: Labels, second: Labels, background: int | None) -> Labels:
+    """Where two maps see the same, and if not, which of them sees something.
+
+    Parameters
+    ----------
+    first, second : (H, W) uint8 array
+        A pixel that is void (255) in either map counts as one where they agree.
+    background : int or None
+        The class that stands for nothing; without one maps agree or are different.
+
+    Returns
+    -------
+    (H, W) uint8 array
+        `NEITHER` where they agree, `ONLY_FIRST` or `ONLY_SECOND` where the other one sees the background, else
+        `DIFFERENT`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    _checked([first, second])
+    result = np.where(first != second, np.uint8(DIFFERENT), np.uint8(NEITHER))
+    if background is not None:
+        apart = result != NEITHER
+        result[apart & (second == background)] = ONLY_FIRST
+        result[apart & (first == background)] = ONLY_SECOND
+    result[(first == VOID) | (second == VOID)] = NEITHER
     return result
 
 
@@ -151,6 +185,30 @@ def regions(mask: npt.NDArray[np.bool_], min_pixels: int = 1, limit: int = 1000)
         for left, top, width, height, pixels in inside[order].tolist()
         if pixels >= min_pixels
     ]
+
+
+def region_mask(mask: npt.NDArray[np.bool_], region: Region) -> npt.NDArray[np.bool_]:
+    """The pixels of one of the `regions` of a mask.
+
+    Parameters
+    ----------
+    mask : (H, W) bool array
+        The one in which the region was found.
+    region : Region
+
+    Returns
+    -------
+    (h, w) bool array
+        Of the region's box.
+    """
+    import cv2
+
+    inside = np.ascontiguousarray(mask[region.box.slices]).view(np.uint8)
+    _, components, boxes, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    whole = (boxes[:, cv2.CC_STAT_AREA] == region.pixels) & (boxes[:, cv2.CC_STAT_WIDTH] == region.box.width)
+    whole &= boxes[:, cv2.CC_STAT_HEIGHT] == region.box.height
+    whole[0] = False  # what lies around them
+    return np.asarray(components == int(whole.argmax()))
 
 
 def component_at(mask: npt.NDArray[np.bool_], y: int, x: int) -> npt.NDArray[np.bool_]:

@@ -163,12 +163,18 @@ class LayersItem(QGraphicsItem):
     def _photo_size(self) -> tuple[int, int]:
         return self.size or (0, 0)
 
-    def set_photo(self, mips: PhotoMips | None) -> None:
-        """Show another photo, without labels, preview, overlay and pins."""
+    @property
+    def photo(self) -> PhotoLayer | None:
+        """The photo, to be shown on other canvases too."""
+        return self._photo
+
+    def set_photo(self, photo: PhotoMips | PhotoLayer | None) -> None:
+        """Show another photo, without labels, preview, overlay and pins; that of another canvas with its tone."""
         self.prepareGeometryChange()
-        self._photo = PhotoLayer(mips) if mips else None
-        if self._photo:
-            self._photo.set_tone(self._tone)
+        if isinstance(photo, PhotoMips):
+            photo = PhotoLayer(photo)
+            photo.set_tone(self._tone)
+        self._photo = photo
         self._labels = self._preview = self._overlay = self._pins = self._draft = self._cells = None
         self.update()
 

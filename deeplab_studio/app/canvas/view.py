@@ -100,6 +100,15 @@ class CanvasView(PictureView):
             self.zoom_fit()
         self._report_hover()
 
+    def share_photo(self, other: CanvasView) -> None:
+        """Show the photo of another canvas, in its memory, with its tone; labels and overlay of the last one go."""
+        self.finish_gesture()
+        self._tool.forget()
+        self.remember_view()
+        self._layers.set_photo(other._layers.photo)
+        self.restore_view()
+        self._report_hover()
+
     def set_labels(self, labels: npt.NDArray[np.uint8] | None) -> None:
         """Show a class map of the photo's size over it.
 
