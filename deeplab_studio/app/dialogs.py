@@ -33,9 +33,11 @@ class Dialogs(QObject):
     def choose_images(self) -> None:
         """Ask for photos to open."""
         from deeplab_studio.core.images import IMAGE_SUFFIXES
+        from deeplab_studio.core.project import PROJECT_SUFFIX
 
         pattern = " ".join(f"*{suffix}" for suffix in sorted(IMAGE_SUFFIXES))
-        filters = f"{self.tr('Photos')} ({pattern});;{self.tr('All files')} (*)"
+        photos, projects = self.tr("Photos"), self.tr("DeepLab Studio projects")
+        filters = f"{photos} ({pattern});;{projects} (*{PROJECT_SUFFIX});;{self.tr('All files')} (*)"
         names, _ = QFileDialog.getOpenFileNames(self._window, self.tr("Open images"), self._last_folder(), filters)
         self._open_chosen([Path(name) for name in names])
 
@@ -88,7 +90,7 @@ class Dialogs(QObject):
             session.current_id,
             session.labelled_items(),
             session.masks,
-            saved.wait,
+            saved,
             Path(settings.get("files/last_export_folder") or self._last_folder()),
             self._window,
         )

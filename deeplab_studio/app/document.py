@@ -70,8 +70,8 @@ class Document:
         What the current model says about this image, once it is known.
     edited : bool
         Whether anything was changed since it was opened.
-    unsaved : bool
-        Whether something of that is not on its way to the disk yet.
+    revision, submitted, saved : int
+        Counts its changes; as of when it was last given to the disk; as of when that was last done.
     stamp : hashable
         What told the saved class map from any other when it was read; None if none was.
     """
@@ -85,8 +85,15 @@ class Document:
     labelled: bool
     scores: Scores | None = None
     edited: bool = False
-    unsaved: bool = False
+    revision: int = 0
+    submitted: int = 0
+    saved: int = 0
     stamp: Hashable = None
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether something of it is not on disk yet."""
+        return self.saved != self.revision
 
     @property
     def nbytes(self) -> int:

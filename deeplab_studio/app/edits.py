@@ -417,13 +417,6 @@ class Edits(QObject):
                 by_state.setdefault(state, []).append(item_id)
         for state, ids in by_state.items():
             session.statesChanged.emit(ids, state)
-        if project is None or project.read_only:
-            return
-        for state, ids in by_state.items():
-            session.disk.submit(
-                ("state", *ids, state),
-                lambda _job, ids=ids, state=state: project.set_states(ids, state),  # type: ignore[misc]
-                None,
-                lambda error: session.noticed.emit("error", str(error)),
-                priority=60,
-            )
+        changed = {item_id: state for state, ids in by_state.items() for item_id in ids}
+        if changed and project is not None and not project.read_only:
+            self._autosave.save_states(project, changed)

@@ -18,7 +18,7 @@ from deeplab_studio.core.files import find_images
 from deeplab_studio.core.history import History
 from deeplab_studio.core.images import load_image
 from deeplab_studio.core.labels import VOC_LABELS, VOID, LabelSet
-from deeplab_studio.core.project import Item, Project
+from deeplab_studio.core.project import PROJECT_NAME, PROJECT_SUFFIX, Item, Project
 from deeplab_studio.core.project_labels import MAPPINGS, MapStamp
 from deeplab_studio.core.voc import find_voc, read_mask, read_voc
 from deeplab_studio.core.voc.masks import unknown_ids
@@ -64,7 +64,7 @@ def gather(paths: Sequence[Path], project: Project | None, visible: Sequence[Ite
     """Find the photos under `paths` and their place in a project.
 
     A single folder is a data set of its own and gets its own project; files, and folders together with files, are added
-    to the one that is open, or to the scratch project if none is.
+    to the one that is open, or to the scratch project if none is. A project file opens as what it is.
 
     Parameters
     ----------
@@ -91,8 +91,12 @@ def gather(paths: Sequence[Path], project: Project | None, visible: Sequence[Ite
 
 
 def _gather(paths: Sequence[Path], project: Project | None, visible: Sequence[Item], cancel: CancelToken) -> Opened:
+    if len(paths) == 1 and paths[0].suffix == PROJECT_SUFFIX and paths[0].is_file():
+        if paths[0].name != PROJECT_NAME:
+            return _gather_project(paths[0], project)
+        paths = [paths[0].parent]
     if len(paths) == 1 and paths[0].is_dir():
-        return _gather_folder(paths[0], cancel)
+        return _gather_folder(paths[0], project, cancel)
     found = find_images(paths, cancel)
     if not found.images:
         return Opened(project, [], None, VOC_LABELS, problems=found.problems)
@@ -103,12 +107,26 @@ def _gather(paths: Sequence[Path], project: Project | None, visible: Sequence[It
     return Opened(target, items, added[0].id, target.label_set, problems=found.problems, notices=_notices(target))
 
 
-def _gather_folder(folder: Path, cancel: CancelToken) -> Opened:
+def _gather_project(path: Path, opened: Project | None) -> Opened:
+    """Open a project file that stands by itself, a copy that was put somewhere."""
+    project = opened if opened is not None and opened.path == path else Project.open(path)
+    items = project.items()
+    return Opened(project, items, _first(items), project.label_set, notices=_notices(project))
+
+
+def _project_of(folder: Path, opened: Project | None, label_set: LabelSet = VOC_LABELS) -> Project:
+    """The project of a folder: the one that is open if it is that, for it can be written through one door only."""
+    if opened is not None and opened.root is not None and opened.root.resolve() == folder.resolve():
+        return opened
+    return Project.for_folder(folder, label_set=label_set)
+
+
+def _gather_folder(folder: Path, opened: Project | None, cancel: CancelToken) -> Opened:
     root = find_voc(folder)
     if root is not None:
-        return _gather_voc(root, cancel)
+        return _gather_voc(root, opened, cancel)
     found = find_images([folder], cancel)
-    project = Project.for_folder(folder)
+    project = _project_of(folder, opened)
     items = project.add(found.images) if found.images else []
     listed = {item.id for item in items}
     # Photos from elsewhere that were dropped onto this data set before.
@@ -116,9 +134,9 @@ def _gather_folder(folder: Path, cancel: CancelToken) -> Opened:
     return Opened(project, items, _first(items), project.label_set, problems=found.problems, notices=_notices(project))
 
 
-def _gather_voc(root: Path, cancel: CancelToken) -> Opened:
+def _gather_voc(root: Path, opened: Project | None, cancel: CancelToken) -> Opened:
     dataset = read_voc(root, cancel=cancel)
-    project = Project.for_folder(root, label_set=dataset.label_set)
+    project = _project_of(root, opened, dataset.label_set)
     items = project.add([item.image for item in dataset.items])
     masks = {
         item.id: voc_item.mask for item, voc_item in zip(items, dataset.items, strict=True) if voc_item.mask is not None

@@ -167,8 +167,8 @@ class _Steps:
         document, project = session.current, session.project
         assert document is not None
         assert project is not None
-        saved = session.flush()
-        self._wait(saved.is_set, "the project was not saved")
+        session.flush()
+        self._wait(lambda: not session.unsaved, "the project was not saved")
         out = self._folder / "export"
         report = write_voc(export_items(project, [document.item], {}), out, project.label_set)
         if report.problems:

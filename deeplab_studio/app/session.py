@@ -6,8 +6,7 @@ The window shows a `Session` and passes on what a person does; it decides nothin
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,10 +108,13 @@ class Session(QObject):
         self._crf = CrfSettings(settings.get("crf/on"), settings.crf_params())
         self._asked_to_predict: int | None = None
         self._chosen_by_opening: int | None = None
-        self._autosave = Autosave(self.disk, self)
-        self._autosave.due.connect(self.save)
-        self._autosave.failed.connect(self._on_failed)
-        self.edits = Edits(self, self._autosave, settings.get("memory/history_bytes"))
+        self.may_leave: Callable[[], bool] = lambda: True
+        """Asked before a data set gives way to another; the answer is no if something would be lost."""
+        self.autosave = Autosave(self.disk, self._shelf.documents, self)
+        self.autosave.due.connect(self.save)
+        self.autosave.failed.connect(self._on_failed)
+        self.autosave.recovered.connect(lambda: self.noticed.emit("success", self.tr("Everything is saved again.")))
+        self.edits = Edits(self, self.autosave, settings.get("memory/history_bytes"))
         self.edits.changed.connect(self.historyChanged)
         self.edits.labelsChanged.connect(self.labelsChanged)
         self.edits.crfRestored.connect(self._on_crf_restored)
@@ -306,21 +308,19 @@ class Session(QObject):
 
     @property
     def unsaved(self) -> bool:
-        """Whether something could not be saved, or is not on its way to the disk yet."""
-        return any(document.unsaved for document in self._shelf.documents())
+        """Whether something is not on disk yet."""
+        return self.autosave.unsaved
 
     def save(self) -> None:
         """Write what changed to the project, in the background."""
         if self.project is not None:
-            self._autosave.save(self.project, self._shelf.documents(), self._crf)
+            self.autosave.save(self.project, self._crf)
 
-    def flush(self) -> threading.Event:
-        """Save everything; the event is set once it is on disk."""
+    def flush(self, on_done: Callable[[], None] | None = None) -> Callable[[], None]:
+        """Save everything; see `Autosave.when_tried`."""
         self.painting.abort()
         self.save()
-        done = threading.Event()
-        self.disk.submit(("flush", id(done)), lambda _job: done.set(), priority=40)
-        return done
+        return self.autosave.when_tried(on_done)
 
     def stop(self) -> None:
         """Cancel predicting, refining and opening."""
@@ -348,7 +348,11 @@ class Session(QObject):
                 self.noticed.emit("warning", self.tr("No photos were found there."))
             return
         if opened.project is not self.project:
-            self._leave_project()
+            if not self.may_leave():
+                if opened.project is not None:
+                    opened.project.close()
+                return
+            self.leave()
             self.project = opened.project
             self.label_set = opened.label_set
             self._crf = opened.crf or self._crf
@@ -369,7 +373,8 @@ class Session(QObject):
             self._chosen_by_opening = opened.first
             self.select(opened.first)
 
-    def _leave_project(self) -> None:
+    def leave(self) -> None:
+        """Close the data set. What can be saved is."""
         self.leaving.emit()
         self.painting.abort()
         self.save()
@@ -379,6 +384,8 @@ class Session(QObject):
         self.figures.close()
         if project is not None:
             self.disk.submit(("close", id(project)), lambda _job: _close(project), priority=1)
+        self.project = None
+        self.autosave.forget()
         self._shelf.clear()
         self.edits.forget_all()
         self._masks.clear()
@@ -569,8 +576,7 @@ class Session(QObject):
         project, document = self.project, self.current
         self.mappings.decide(model, choices)
         if project is not None and not project.read_only:
-            saved = self.mappings.saved()
-            self.disk.submit("mappings", lambda _job: project.save_setting(MAPPINGS, saved), None, self._on_failed)
+            self.autosave.save_setting(project, MAPPINGS, self.mappings.saved())
         self.predictions.drop()
         self.refinement.forget()
         if self.predictions.model is model and document is not None and document.item.state in ("new", "in progress"):

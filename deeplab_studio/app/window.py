@@ -30,6 +30,7 @@ from deeplab_studio.app.history_list import HistoryList
 from deeplab_studio.app.inspector import ModelInspector
 from deeplab_studio.app.keyboard import Keyboard
 from deeplab_studio.app.label_sets import LabelSets
+from deeplab_studio.app.leaving import Leaving
 from deeplab_studio.app.models import ModelChoices
 from deeplab_studio.app.panels.classes import ClassesPanel
 from deeplab_studio.app.panels.crf import CrfPanel
@@ -78,6 +79,8 @@ class MainWindow(QMainWindow):
         self.geometry_choice = GeometryChoice(self.session, self.model_bar, settings, self)
         self.inspector = ModelInspector(self.session, self.models, self)
         self.dialogs = Dialogs(self)
+        self.leaving = Leaving(self.session, self)
+        self.session.may_leave = partial(self.leaving.settle, closing=False)
         self.file_list = FileList(
             self.session, self.files_panel, self.dialogs.show_in_folder, self.canvas.finish_gesture, self
         )
@@ -421,6 +424,9 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save everything and end."""
         self.canvas.finish_gesture()
+        if not self.leaving.settle(closing=True):
+            event.ignore()
+            return
         self.settings.save_window_state(self.saveGeometry(), self.saveState())
         self.readout.close()
         self.activity.tell()

@@ -53,9 +53,12 @@ from deeplab_studio.core.project_maps import PackedMap, pack_map, unpack_map
 from deeplab_studio.core.project_schema import read_label_set, write_label_set
 from deeplab_studio.core.voc.layout import safe_id
 
-__all__ = ["PROJECT_NAME", "STATES", "Item", "Project"]
+__all__ = ["PROJECT_NAME", "PROJECT_SUFFIX", "STATES", "Item", "Project"]
 
-PROJECT_NAME = "deeplab-studio.dlsproj"
+PROJECT_SUFFIX = ".dlsproj"
+"""How the names of project files end."""
+
+PROJECT_NAME = f"deeplab-studio{PROJECT_SUFFIX}"
 """Name of the project file in the folder it belongs to."""
 
 _FEW = 100
