@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,6 +15,16 @@ from deeplab_studio.core.cancel import CancelToken
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.item_figures import forget_predictions
 from deeplab_studio.core.labels import VOID
+from deeplab_studio.core.project_imports import (
+    IncomingMaps,
+    arrivals_fit,
+    arrived,
+    exchange,
+    labelled_here,
+    room_for_arrivals,
+    stage_incoming,
+    stage_replaced,
+)
 from deeplab_studio.core.project_maps import PackedMap, pack_map, unpack_map
 from deeplab_studio.core.project_schema import write_label_set
 
@@ -55,20 +65,30 @@ class Outcome:
 
     Parameters
     ----------
-    stamps : dict of int to MapStamp
-        The images whose class map changed.
+    stamps : dict of int to (MapStamp or None)
+        The images whose class map changed; None for those that have none any more.
     pixels : int
         Pixels whose id changed.
     damaged : int
         Class maps that could not be read and stay as they are.
     forgotten : frozenset of int
         Earlier steps that cannot be taken back any more.
+    states : dict of int to str
+        The images whose class map was exchanged for another one, and how far they are now.
+    released : dict of int to int
+        Images whose class map was exchanged in one of the steps of `forgotten`, the latest such step of each: what was
+        done to them before speaks of a class map that is gone.
+    problems : list of StudioError
+        Of class maps that were to come and could not be read.
     """
 
-    stamps: dict[int, MapStamp]
+    stamps: dict[int, MapStamp | None]
     pixels: int
     damaged: int
     forgotten: frozenset[int]
+    states: dict[int, str] = field(default_factory=dict)
+    released: dict[int, int] = field(default_factory=dict)
+    problems: list[StudioError] = field(default_factory=list)
 
 
 class ProjectLabels:
@@ -89,6 +109,7 @@ class ProjectLabels:
         self._writing = writing
         self._label_set = label_set
         self._settings_before: dict[int, dict[str, str | None]] = {}
+        self._keeping = False
 
     @property
     def label_set(self) -> LabelSet:
@@ -118,14 +139,28 @@ class ProjectLabels:
             saved = _setting(connection, _MASK_TABLE)
         return None if saved is None else np.array(json.loads(saved), np.uint8)
 
-    def holding(self, ids: Collection[int]) -> int:
-        """Number of images with pixels of any of these ids."""
+    def holding(self, ids: Collection[int], *, but_of: int | None = None) -> int:
+        """Number of images with pixels of any of these ids.
+
+        Parameters
+        ----------
+        ids : collection of int
+        but_of : int, optional
+            Step whose class maps do not count, as far as they are as they came.
+        """
         marks = ",".join("?" * len(ids))
         with self._reading() as connection:
             (count,) = connection.execute(
-                f"SELECT count(DISTINCT item_id) FROM class_pixels WHERE class_id IN ({marks})", list(ids)
+                f"SELECT count(DISTINCT item_id) FROM class_pixels WHERE class_id IN ({marks}) AND item_id NOT IN "
+                "(SELECT item_id FROM replaced_maps r JOIN maps m USING (item_id) "
+                "WHERE r.step = ? AND m.crc = r.arrived_crc)",
+                [*ids, but_of],
             ).fetchone()
         return int(count)
+
+    def labelled_items(self) -> set[int]:
+        """Items with a class map that is more than what a model predicted: a person has changed or finished it."""
+        return labelled_here(self._reading)
 
     def relabel(
         self,
@@ -133,6 +168,7 @@ class ProjectLabels:
         step: int,
         cancel: CancelToken | None = None,
         progress: Callable[[float], None] = lambda _fraction: None,
+        incoming: IncomingMaps | None = None,
     ) -> Outcome:
         """Change the label set and every class map, all in one transaction.
 
@@ -146,6 +182,9 @@ class ProjectLabels:
         cancel : CancelToken, optional
         progress : callable
             Called with the share done, 0..1.
+        incoming : IncomingMaps, optional
+            Class maps to put in place of those there are, in the ids of the new label set. When the step is made again
+            after it was taken back they are there already: leave it out then.
 
         Raises
         ------
@@ -153,7 +192,11 @@ class ProjectLabels:
             If it cannot be saved; nothing is changed then.
         Cancelled
             Likewise.
+        ValueError
+            If there are `incoming` class maps and `change` moves ids.
         """
+        if incoming is not None and change.moves_ids:
+            raise ValueError("class maps come in while ids stay what they are")
 
         def rewrite(labels: Labels, _before: Labels | None) -> tuple[Labels, bool]:
             return change(labels), change.loses(labels)
@@ -181,7 +224,7 @@ class ProjectLabels:
                 _save_setting(connection, _MASK_TABLE, json.dumps(change.table[before].tolist()))
             _follow_names(connection, change)
 
-        return self._rewrite(change, change.new, change.table, rewrite, finish, None, cancel, progress, step)
+        return self._rewrite(change, change.new, change.table, rewrite, finish, None, cancel, progress, step, incoming)
 
     def take_back(
         self,
@@ -191,6 +234,8 @@ class ProjectLabels:
         progress: Callable[[float], None] = lambda _fraction: None,
     ) -> Outcome:
         """Take a change back, keeping what was painted since.
+
+        An image that got its class map with it and was painted since keeps all of that.
 
         Parameters
         ----------
@@ -208,7 +253,7 @@ class ProjectLabels:
             Likewise.
         """
         fresh = [i for i in range(len(change.new)) if change.back[i] == VOID]
-        images = self.holding(fresh)
+        images = self.holding(fresh, but_of=step)
         if images:
             names = ", ".join(change.new[i].name for i in fresh[:3]) + ("…" if len(fresh) > 3 else "")
             raise StudioError(
@@ -240,7 +285,8 @@ class ProjectLabels:
 
     def forget_kept(self) -> None:
         """Let go of everything kept to take changes back."""
-        if self._settings_before:
+        if self._keeping:
+            self._keeping = False
             self._settings_before.clear()
             with self._writing(create_file=False) as connection:
                 _forget_all(connection)
@@ -261,19 +307,32 @@ class ProjectLabels:
         cancel: CancelToken | None,
         progress: Callable[[float], None],
         step: int,
+        incoming: IncomingMaps | None = None,
     ) -> Outcome:
         with self._writing() as connection:  # a project that lives in memory becomes a file by this
-            if not self._settings_before:  # what is there is from a run that did not end well
+            if not self._keeping:  # what is there is from a run that did not end well
                 _forget_all(connection)
+        self._keeping = True
         for _ in range(_TRIES):
             with self._staging():
+                if incoming is not None:
+                    arrivals = stage_incoming(self._reading, incoming, cancel, progress)
+                else:
+                    arrivals = stage_replaced(self._reading, step, cancel, progress)
                 staged = self._stage(table, rewrite, kept_by, cancel, progress)
+                progress(1.0)
                 # From here on the others wait: what is left is copying.
                 with self._writing() as connection:
-                    if not _is_current(connection, staged.seen, _touched(connection, table, kept_by)):
+                    touched = _touched(connection, table, kept_by)
+                    if not (_is_current(connection, staged.seen, touched) and arrivals_fit(connection)):
                         continue
-                    finish(connection)
                     now = time.time()
+                    if kept_by is None:
+                        finish(connection)
+                        exchange(connection, step, arrivals, now)
+                    else:  # the counts that it restores are those of images without a class map
+                        exchange(connection, step, arrivals, now)
+                        finish(connection)
                     connection.execute(
                         "UPDATE maps SET saved_at = ?, (labels, crc) = "
                         "(SELECT labels, crc FROM relabelled WHERE relabelled.item_id = maps.item_id) "
@@ -283,15 +342,19 @@ class ProjectLabels:
                     if change.moves_ids:
                         forget_predictions(connection)
                     write_label_set(connection, label_set)
-                    forgotten = _forget_too_much(connection, step)
-                    stamps = {
+                    forgotten, released = _forget_too_much(connection, step)
+                    stamps: dict[int, MapStamp | None] = {
                         item_id: MapStamp(crc, now)
                         for item_id, crc in connection.execute("SELECT item_id, crc FROM relabelled")
                     }
+                    exchanged = arrived(connection)
             self._label_set = label_set
             for old in forgotten:
                 self._settings_before.pop(old, None)
-            return Outcome(stamps, staged.pixels, staged.damaged, forgotten)
+            stamps |= {i: None if crc is None else MapStamp(crc, now) for i, (crc, _) in exchanged.items()}
+            states = {item_id: state for item_id, (_, state) in exchanged.items()}
+            pixels = staged.pixels + arrivals.pixels
+            return Outcome(stamps, pixels, staged.damaged, forgotten, states, released, arrivals.problems)
         raise StudioError("class maps were saved meanwhile, so nothing was changed", hint="Try again.")
 
     @contextmanager
@@ -303,7 +366,8 @@ class ProjectLabels:
             )
             connection.execute("CREATE TEMP TABLE recounted (item_id INTEGER, class_id INTEGER, pixels INTEGER)")
         try:
-            yield
+            with room_for_arrivals(self._reading):
+                yield
         finally:
             with self._reading() as connection:
                 connection.execute("DROP TABLE relabelled")
@@ -357,7 +421,6 @@ class ProjectLabels:
                     "INSERT INTO recounted VALUES (?, ?, ?)",
                     [(item_id, int(i), int(counts[i])) for i in np.flatnonzero(counts)],
                 )
-        progress(1.0)
         return staged
 
 
@@ -371,13 +434,17 @@ class _Staged:
 
 
 def _touched(connection: sqlite3.Connection, table: Table, kept_by: int | None) -> set[int]:
-    """Items whose class map may change: they hold an id that becomes another, or nobody has counted what they hold."""
+    """Items whose class map may change: they hold an id that becomes another, or nobody has counted what they hold.
+
+    Those that get another class map altogether are not among them.
+    """
     ids = np.flatnonzero(table != np.arange(256)).tolist()
     marks = ",".join("?" * len(ids))
     rows = connection.execute(
-        f"SELECT item_id FROM maps WHERE item_id IN (SELECT item_id FROM class_pixels WHERE class_id IN ({marks})) "
+        "SELECT item_id FROM maps WHERE item_id NOT IN (SELECT item_id FROM arriving) AND ("
+        f"item_id IN (SELECT item_id FROM class_pixels WHERE class_id IN ({marks})) "
         "OR item_id NOT IN (SELECT item_id FROM class_pixels) "
-        "OR item_id IN (SELECT item_id FROM kept_maps WHERE step = ?)",
+        "OR item_id IN (SELECT item_id FROM kept_maps WHERE step = ?))",
         [*ids, kept_by],
     )
     return {item_id for (item_id,) in rows}
@@ -431,9 +498,12 @@ def _follow_names(connection: sqlite3.Connection, change: Relabelling) -> None:
     _save_setting(connection, MAPPINGS, json.dumps(mappings))
 
 
-def _forget_too_much(connection: sqlite3.Connection, newest: int) -> frozenset[int]:
-    """Let go of the oldest steps kept, within the bounds; those are returned."""
-    rows = connection.execute("SELECT step, sum(length(labels)) FROM kept_maps GROUP BY step").fetchall()
+def _forget_too_much(connection: sqlite3.Connection, newest: int) -> tuple[frozenset[int], dict[int, int]]:
+    """Let go of the oldest steps kept, within the bounds; those, and by item the latest in which it was exchanged."""
+    rows = connection.execute(
+        "SELECT step, sum(bytes) FROM (SELECT step, length(labels) AS bytes FROM kept_maps UNION ALL "
+        "SELECT step, ifnull(length(labels), 0) FROM replaced_maps) GROUP BY step"
+    ).fetchall()
     sizes = dict(rows) | {newest: dict(rows).get(newest, 0)}
     total = sum(sizes.values())
     gone: list[int] = []
@@ -441,13 +511,18 @@ def _forget_too_much(connection: sqlite3.Connection, newest: int) -> frozenset[i
         if step != newest and (total > KEPT_BYTES or len(sizes) - len(gone) > KEPT_STEPS):
             gone.append(step)
             total -= sizes[step]
+    released: dict[int, int] = {}
+    for step in gone:
+        rows = connection.execute("SELECT item_id FROM replaced_maps WHERE step = ?", (step,)).fetchall()
+        released |= dict.fromkeys((item_id for (item_id,) in rows), step)
+        connection.execute("DELETE FROM replaced_maps WHERE step = ?", (step,))
     _forget(connection, gone)
-    return frozenset(gone)
+    return frozenset(gone), released
 
 
 def _forget_all(connection: sqlite3.Connection) -> None:
-    connection.execute("DELETE FROM kept_maps")
-    connection.execute("DELETE FROM kept_pixels")
+    for name in ("kept_maps", "kept_pixels", "replaced_maps"):
+        connection.execute(f"DELETE FROM {name}")
 
 
 def _forget(connection: sqlite3.Connection, steps: Collection[int]) -> None:

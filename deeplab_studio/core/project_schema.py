@@ -107,6 +107,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (step, item_id, class_id)
         ) WITHOUT ROWID
         """,
+        # Class maps and states that gave way to imported ones, as long as that can be taken back; columns as in maps,
+        # NULL where there was no class map. arrived_crc: of the class map that took its place, NULL for none.
+        """
+        CREATE TABLE replaced_maps (
+            step INTEGER NOT NULL,
+            item_id INTEGER NOT NULL REFERENCES items (id) ON DELETE CASCADE,
+            state TEXT NOT NULL,
+            width INTEGER,
+            height INTEGER,
+            labels BLOB,
+            pins BLOB,
+            crc INTEGER,
+            photo_bytes INTEGER,
+            photo_mtime_ns INTEGER,
+            arrived_crc INTEGER,
+            PRIMARY KEY (step, item_id)
+        )
+        """,
     ),
 )
 """Statements that lead from schema version *i* to *i* + 1. Never change one that has been released: add another."""
