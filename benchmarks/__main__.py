@@ -2,7 +2,8 @@
 
 A benchmark is a module of this package with ``NAME`` (its own file name), ``DESCRIPTION`` (one line),
 ``add_arguments(parser)`` and ``run(args) -> dict``. ``rows`` of the result, a list of dicts with the same keys, is
-printed as a table; ``notes``, a list of sentences, below it; the whole result goes into the JSON file.
+printed as a table, and so are several in ``tables``, by title; ``notes``, a list of sentences, below them; the whole
+result goes into the JSON file.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ def main() -> int:
     result = modules[args.name].run(args)
     if result.get("rows"):
         print(format_table(result["rows"]))
+    for title, rows in result.get("tables", {}).items():
+        if rows:
+            print(f"\n{title}\n{format_table(rows)}")
     for note in result.get("notes", []):
         print(note)
     if args.json:

@@ -7,6 +7,8 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,63 @@ def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
         return "  ".join(parts).rstrip()
 
     return "\n".join([line(columns), "  ".join("-" * width for width in widths), *map(line, cells[1:])])
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return `rows`, which all have the keys of the first, as a table in Markdown."""
+    columns = list(rows[0])
+    lines = [columns, ["---"] * len(columns), *([_text(row.get(column)) for column in columns] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+class Progress:
+    """A line on stderr that says what is measured now, how far it is and how long it took.
+
+    Parameters
+    ----------
+    steps : int
+        How many there will be.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._step = 0
+        self._start = time.perf_counter()
+        self._end = "\r" if sys.stderr.isatty() else "\n"
+
+    def step(self, name: str) -> None:
+        """Say that the next step begins."""
+        self._step += 1
+        seconds = time.perf_counter() - self._start
+        print(f"{self._step}/{self._steps}, {seconds:.0f} s: {name:<60}", end=self._end, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Say that all is done."""
+        print(f"{time.perf_counter() - self._start:.0f} s in all{'':<60}", file=sys.stderr)
+
+
+class OtherWork:
+    """How many processors other programs used meanwhile, where the system tells. Children count as this program."""
+
+    def __init__(self) -> None:
+        self._start = self._now()
+
+    def sentence(self) -> str:
+        """Say it."""
+        if self._start is None:
+            return "What else the machine was doing is not known."
+        wall, busy, own = (b - a for a, b in zip(self._start, self._now() or self._start, strict=True))
+        return f"Other programs used {max(0.0, (busy - own) / wall):.2f} of {os.cpu_count()} processors meanwhile."
+
+    @staticmethod
+    def _now() -> tuple[float, float, float] | None:
+        stat = Path("/proc/stat")
+        if not stat.exists():
+            return None
+        user, nice, system = (int(ticks) for ticks in stat.read_text(encoding="ascii").split()[1:4])
+        times = os.times()
+        own = times.user + times.system + times.children_user + times.children_system
+        return time.perf_counter(), (user + nice + system) / os.sysconf("SC_CLK_TCK"), own
 
 
 def _text(value: Any) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,7 +114,7 @@ class TorchCore:
             known = self._kernels.get(name)
             if known is None or known[0] != sigmas:
                 self._kernels.pop(name, None)  # before the new one is built: two lattices of a large picture are a lot
-                known = (sigmas, _Kernel(_build_lattice(self._image, sigmas, self._device, cancel)))
+                known = (sigmas, _Kernel(build_lattice(self._image, sigmas, self._device, cancel)))
                 self._kernels[name] = known
             known[1].normalise(params.normalization)
             found.append((weight, known[1]))
@@ -153,7 +153,7 @@ def _fixed(q: Tensor, pins: tuple[Tensor, Tensor] | None) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lattice:
+class Lattice:
     """A permutohedral lattice with the pixels embedded in it; `M` vertices, `d` dimensions.
 
     The vertex with number `M` stands for every missing neighbour and is always 0.
@@ -168,6 +168,15 @@ class _Lattice:
     neighbours: list[Tensor]  # per axis (M + 1, 3): itself, next, previous
     blur_weight: Tensor  # (M + 1, 3)
 
+    def double(self) -> Lattice:
+        """The same lattice for values in double precision."""
+        return replace(
+            self,
+            barycentric=self.barycentric.double(),
+            splat_weight=self.splat_weight.double(),
+            blur_weight=self.blur_weight.double(),
+        )
+
     def compute(self, values: Tensor) -> Tensor:
         """Filter `(N, C)` pixel values."""
         table = _bags(self.splat_pixel, values, self.splat_weight, self.splat_start)
@@ -180,7 +189,7 @@ class _Lattice:
 class _Kernel:
     """A lattice with its normalisation."""
 
-    def __init__(self, lattice: _Lattice) -> None:
+    def __init__(self, lattice: Lattice) -> None:
         self._lattice = lattice
         self._norm: tuple[Normalization, Tensor] | None = None
 
@@ -212,10 +221,14 @@ def _bags(index: Tensor, table: Tensor, weight: Tensor, start: Tensor | None = N
     return sums.index_add_(0, bag, table[index] * weight.unsqueeze(1))
 
 
-def _build_lattice(
-    image: npt.NDArray[np.uint8], sigmas: tuple[float, ...], device: torch.device, cancel: CancelToken | None
-) -> _Lattice:
-    """The lattice of position (one sigma) or position and colour (two sigmas)."""
+def build_lattice(
+    image: npt.NDArray[np.uint8],
+    sigmas: tuple[float, ...],
+    device: torch.device | None = None,
+    cancel: CancelToken | None = None,
+) -> Lattice:
+    """The lattice of position (one sigma) or position and colour (two sigmas), on the CPU by default."""
+    device = device or torch.device("cpu")
     embedding = _Embedding(image, sigmas, device)
     pixels, corners = embedding.pixels, embedding.dimensions + 1
 
@@ -263,7 +276,7 @@ def _build_lattice(
         previous[at[there]] = itself[:-1][there]
         neighbours.append(torch.stack((itself, following, previous), dim=1))
     blur_weight = torch.tensor([1.0, 0.5, 0.5], device=device).repeat(vertices + 1, 1)
-    return _Lattice(
+    return Lattice(
         vertices,
         index,
         barycentric,
