@@ -62,6 +62,8 @@ class RegionTools(QObject):
         toolbox.add("tool_grow", self.grow)
         toolbox.add("tool_crf_brush", self.crf_brush)
         toolbox.add("tool_region", self.region)
+        for tool in (self.grow, self.crf_brush):
+            tool.failed.connect(lambda error: session.noticed.emit("error", str(error)))
         # Queued: the canvas has to show the photo first.
         session.currentChanged.connect(self._on_current, Qt.ConnectionType.QueuedConnection)
         self.copied: CopiedRegion | None = None

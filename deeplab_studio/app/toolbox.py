@@ -15,6 +15,7 @@ from deeplab_studio.app.canvas.brush import BRUSH_SHAPE, BRUSH_SIZE
 from deeplab_studio.app.canvas.fill_tools import SOURCE, FillTool, WandTool
 from deeplab_studio.app.canvas.polygon_tool import PolygonTool
 from deeplab_studio.app.canvas.shape_tools import EllipseTool, LassoTool, RectangleTool
+from deeplab_studio.app.canvas.superpixel_tool import SuperpixelTool
 from deeplab_studio.app.jobs import Lane
 from deeplab_studio.app.tool_options import ToolOptionsBar
 
@@ -134,7 +135,7 @@ class Toolbox(QObject):
     def change_size(self, steps: float) -> None:
         """Grow or shrink the brush by so many steps."""
         tool = self._canvas.tool
-        (tool if isinstance(tool, BrushTool) else self.brush).change_size(steps)
+        (tool if isinstance(tool, BrushTool | SuperpixelTool) else self.brush).change_size(steps)
 
     def set_size(self, size: int) -> None:
         """Set the width of the brushes in image pixels."""

@@ -21,6 +21,9 @@ _Any = TypeVar("_Any", bound=np.generic)
 WORK_PIXELS = 100_000
 """Regions with more pixels grow at about this size first; only where they meet is looked for in all pixels."""
 
+_BAND_PIXELS = 2_000_000
+"""Pixels of a band; the flood takes some ten bytes for each."""
+
 _MEDIAN = 9
 """Side of the median filter that takes texture away before regions grow."""
 
@@ -57,6 +60,33 @@ def flood(image: Labels, markers: Labels) -> Labels:
         if not beside[undecided].any():
             break
         flooded[undecided] = beside[undecided]
+    return flooded
+
+
+def flood_in_bands(image: Labels, markers: Labels, margin: int, *, cancel: CancelToken | None = None) -> Labels:
+    """`flood` where little is undecided: band by band, in bounded memory.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 array
+    markers : (H, W) uint8 array
+    margin : int
+        Rows beyond a band that are looked at too; no less than undecided pixels are away from decided ones.
+    cancel : CancelToken, optional
+        Polled between bands.
+
+    Returns
+    -------
+    (H, W) uint8 array
+    """
+    height, width = markers.shape
+    rows = max(4 * margin, _BAND_PIXELS // width)
+    flooded = np.empty_like(markers)
+    for top in range(0, height, rows):
+        _poll(cancel)
+        first, last = max(0, top - margin), min(height, top + rows + margin)
+        bottom = min(height, top + rows)
+        flooded[top:bottom] = flood(image[first:last], markers[first:last])[top - first : bottom - first]
     return flooded
 
 
@@ -111,6 +141,11 @@ class Marks:
     def classes(self) -> set[int]:
         """The classes there are strokes of, `STAYS` left out."""
         return {value for value, _ in self._strokes} - {self.STAYS}
+
+    @property
+    def has_staying(self) -> bool:
+        """Whether there are strokes of `STAYS`."""
+        return any(value == self.STAYS for value, _ in self._strokes)
 
     @property
     def box(self) -> Rect | None:
@@ -284,7 +319,7 @@ def grow(
         grown = np.asarray(cv2.resize(grown, (frame.width, frame.height), interpolation=cv2.INTER_NEAREST), np.uint8)
         np.copyto(grown, markers, where=markers > 0)
         if exact:
-            grown = flood(np.asarray(cv2.GaussianBlur(part, (3, 3), 0), np.uint8), grown)
+            grown = flood_in_bands(part, grown, math.ceil(8 / scale), cancel=cancel)
     else:
         grown = flood(_flattened(part), markers)
     _poll(cancel)

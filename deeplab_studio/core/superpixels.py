@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from deeplab_studio.core.cancel import CancelToken
 from deeplab_studio.core.drawing import Patch
-from deeplab_studio.core.flood import flood, without_borders
+from deeplab_studio.core.flood import flood_in_bands, without_borders
 
 if TYPE_CHECKING:
     from deeplab_studio.core.classmap import Labels
@@ -176,17 +176,7 @@ def find_superpixels(
     if scale < 1:
         markers = without_borders(markers)
         markers = np.asarray(cv2.resize(markers, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
-    colours = np.empty((height, width), np.uint8)
-    # Band by band: the flood takes four bytes per pixel and more.
-    rows = max(8 * size, work_pixels // width)
-    margin = 2 * size
-    for top in range(0, height, rows):
-        if cancel is not None:
-            cancel.raise_if_cancelled()
-        first, last = max(0, top - margin), min(height, top + rows + margin)
-        flooded = flood(image[first:last], markers[first:last])
-        bottom = min(height, top + rows)
-        colours[top:bottom] = flooded[top - first : bottom - first] - 1
+    colours = flood_in_bands(image, markers, 2 * size, cancel=cancel) - np.uint8(1)
     return Superpixels(colours, max(size, math.ceil(side / scale)))
 
 

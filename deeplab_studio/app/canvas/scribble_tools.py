@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 
 from deeplab_studio.app.canvas.brush import BrushTool
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from deeplab_studio.app.jobs import Job, Lane
     from deeplab_studio.core.cancel import CancelToken
     from deeplab_studio.core.classmap import Labels, Mask
+    from deeplab_studio.core.errors import StudioError
 
 SCRIBBLE_SIZE = ToolOption(
     "tools/scribble_size",
@@ -52,7 +53,14 @@ class ScribbleTool(BrushTool):
     target : PaintTarget
     lane : Lane
         The thread on which something is made of them.
+
+    Signals
+    -------
+    failed : StudioError
+        Nothing could be made of them.
     """
+
+    failed = Signal(object)
 
     options = (SCRIBBLE_SIZE, REACH)
     size_option = SCRIBBLE_SIZE
@@ -246,7 +254,11 @@ class GrowTool(ScribbleTool):
             if self._wanted:
                 self._commit()
 
-        self._lane.submit("grow", work, done, lambda _error: self._drop(), on_progress=show)
+        def failed(error: StudioError) -> None:
+            self._drop()
+            self.failed.emit(error)
+
+        self._lane.submit("grow", work, done, failed, on_progress=show)
         self._show()
         self.hintChanged.emit()
 
@@ -274,11 +286,12 @@ class _Strokes:
 
     def __init__(self, marks: Marks, *, staying: bool) -> None:
         self._marks = marks
-        self._plane = marks.staying if staying else marks.drawn
+        self._staying = staying
 
     @property
     def box(self) -> Rect:
-        return self._marks.box or Rect(0, 0, 0, 0)
+        nothing = Rect(0, 0, 0, 0)
+        return nothing if self._staying and not self._marks.has_staying else self._marks.box or nothing
 
     @property
     def labels(self) -> Labels:
@@ -286,7 +299,7 @@ class _Strokes:
 
     @property
     def mask(self) -> Mask:
-        return self._plane[self.box.slices]
+        return (self._marks.staying if self._staying else self._marks.drawn)[self.box.slices]
 
 
 Decide = Callable[[Patch, int, float, bool], "Callable[[CancelToken], Patch] | None"]
@@ -366,7 +379,12 @@ class CrfBrush(ScribbleTool):
 
         # A live picture that is under way is finished: one that always makes way never comes.
         key = "crf brush" if exact else "crf brush, live"
-        self._lane.submit(key, lambda job: ready(job.token), done, lambda _error: self._commit(), interrupt=exact)
+
+        def failed(error: StudioError) -> None:
+            self._commit()
+            self.failed.emit(error)
+
+        self._lane.submit(key, lambda job: ready(job.token), done, failed, interrupt=exact)
 
     def _stroke(self) -> Patch | None:
         """The scribble as one mask; a copy, for another thread."""

@@ -208,13 +208,17 @@ class SuperpixelTool(Tool):
         """Change the size with Ctrl or Alt."""
         if not modifiers & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier):
             return False
+        self.change_size(steps)
+        return True
+
+    def change_size(self, steps: float) -> None:
+        """Grow (or shrink) the superpixels by a seventh per step."""
         low, high = SUPERPIXEL_SIZE.slider or (0.5, 10)
         percent = round(min(max(self._percent * 1.15**steps, low), high), 1)
         if percent == round(self._percent, 1) and low < percent < high:
             percent = round(percent + math.copysign(0.1, steps), 1)
         self.set_option(SUPERPIXEL_SIZE.key, percent)
         self.optionChanged.emit(SUPERPIXEL_SIZE.key, percent)
-        return True
 
     def cursor(self) -> QCursor:
         """A crosshair."""

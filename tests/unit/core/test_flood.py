@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from deeplab_studio.core import flood as flood_module
 from deeplab_studio.core.cancel import Cancelled, CancelToken
 from deeplab_studio.core.drawing import Patch, Stamp, sweep
-from deeplab_studio.core.flood import Grown, Marks, around, flood, grow, without_borders
+from deeplab_studio.core.flood import Grown, Marks, around, flood, flood_in_bands, grow, without_borders
 from deeplab_studio.core.geometry import Rect
 
 
@@ -180,3 +181,15 @@ def test_growing_stops_when_asked_to() -> None:
     token.cancel()
     with pytest.raises(Cancelled):
         grow(photo, marks_on(truth.shape, (7, 36, 60, 70, 60)), cancel=token)
+
+
+def test_bands_leave_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo, truth = two_shapes(300, 160)
+    markers = without_borders((truth + 1).astype(np.uint8))
+    whole = flood(photo, markers)
+    monkeypatch.setattr(flood_module, "_BAND_PIXELS", 160 * 40)
+    np.testing.assert_array_equal(flood_in_bands(photo, markers, 8), whole)
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        flood_in_bands(photo, markers, 8, cancel=token)
