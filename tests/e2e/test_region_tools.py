@@ -431,3 +431,50 @@ def test_the_class_map_of_the_previous_image_is_taken_over(
     opened.region_tools.copy_previous()
     qtbot.waitUntil(lambda: "b.png" in notice() and "320 x 240" in notice())
     assert not opened.session.current.class_map.labels.any()
+
+
+# --- What can go wrong ----------------------------------------------------------------------------------------------
+
+
+def test_a_scribble_without_memory_for_the_crf_is_still_painted(
+    opened: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_what: object, **_more: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("deeplab_studio.engine.region_refine.redecide", no_memory)
+    opened.toolbox.use("tool_crf_brush")
+    opened.session.painting.set_active_class(CAT)
+    drag(opened.canvas, scribble(CIRCLE))
+    qtbot.waitUntil(lambda: steps(opened) == ["CRF brush"], timeout=30_000)
+    x, y = (round(v) for v in middle(CIRCLE))
+    assert opened.session.current.class_map.labels[y, x] == CAT
+    assert "memory" in opened.status_area.notices.history[-1].text
+
+
+def test_the_keys_of_the_brush_size_change_the_superpixels(opened: MainWindow, qtbot: QtBot) -> None:
+    opened.toolbox.use("tool_superpixels")
+    before, brush = opened.settings.get("tools/superpixel_size"), opened.settings.get("tools/brush_size")
+    qtbot.keyClick(opened, Qt.Key.Key_BracketRight)
+    assert opened.settings.get("tools/superpixel_size") > before
+    assert opened.settings.get("tools/brush_size") == brush
+    qtbot.waitUntil(lambda: opened.region_tools.superpixels.found is not None, timeout=30_000)
+    opened.toolbox.use("tool_grow")
+    scribbles = opened.settings.get("tools/scribble_size")
+    qtbot.keyClick(opened, Qt.Key.Key_BracketLeft)
+    assert opened.settings.get("tools/scribble_size") < scribbles
+    assert opened.settings.get("tools/brush_size") == brush
+
+
+def test_closing_the_window_keeps_what_has_grown(opened: MainWindow, qtbot: QtBot, shapes: list[Path]) -> None:
+    grow_two(opened, qtbot)
+    document = opened.session.current
+    opened.close()
+    assert overlap(document.class_map.labels, CAT, CIRCLE) > 0.9
+    from deeplab_studio.core.project import Project
+
+    (place,) = shapes[0].parent.glob("*.dlsproj")
+    with Project.open(place) as project:
+        saved = project.load_map(document.item.id)
+        assert saved is not None
+        np.testing.assert_array_equal(saved[0], document.class_map.labels)
