@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
-from deeplab_studio.app.label_changes import LabelChanges, LabelStep
+from deeplab_studio.app.label_changes import ImportStep, LabelChanges, LabelStep
 from deeplab_studio.core.classmap import Edit, next_serial
 from deeplab_studio.core.history import HistoryShelf
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from deeplab_studio.app.session import Session
     from deeplab_studio.core.geometry import Rect
     from deeplab_studio.core.project import Item
+    from deeplab_studio.core.project_imports import IncomingMaps
     from deeplab_studio.core.relabel import Relabelling
 
 
@@ -206,6 +207,32 @@ class Edits(QObject):
     def relabel(self, change: Relabelling) -> None:
         """Change the label set and all class maps, in the background; `label_changes` tells how it goes."""
         self.label_changes.run(LabelStep(change.description, next_serial(), change), back=False)
+
+    def import_labels(self, change: Relabelling, incoming: IncomingMaps) -> ImportStep:
+        """Put class maps from elsewhere in place, in the background; `label_changes` tells how it goes.
+
+        Parameters
+        ----------
+        change : Relabelling
+            The classes that are added for it, and what a person reads.
+        incoming : IncomingMaps
+        """
+        step = ImportStep(change.description, next_serial(), change)
+        self.label_changes.run(step, back=False, incoming=incoming)
+        return step
+
+    def show_states(self, states: Mapping[int, str]) -> dict[int, str]:
+        """Show how far items are, which the project knows already; those that were in another state."""
+        session = self._session
+        by_state: dict[str, list[int]] = {}
+        for item_id, state in states.items():
+            item: Item | None = session.item(item_id)
+            if item is not None and item.state != state:
+                session.replace_item(replace(item, state=state))
+                by_state.setdefault(state, []).append(item_id)
+        for state, ids in by_state.items():
+            session.statesChanged.emit(ids, state)
+        return {item_id: state for state, ids in by_state.items() for item_id in ids}
 
     def forget_all(self) -> None:
         """The data set is left."""
@@ -408,15 +435,7 @@ class Edits(QObject):
         self._session.disk.submit(("compact", item_id), lambda _job: history.compact(), done, priority=-50)
 
     def _put_states(self, states: Mapping[int, str]) -> None:
-        session, project = self._session, self._session.project
-        by_state: dict[str, list[int]] = {}
-        for item_id, state in states.items():
-            item: Item | None = session.item(item_id)
-            if item is not None and item.state != state:
-                session.replace_item(replace(item, state=state))
-                by_state.setdefault(state, []).append(item_id)
-        for state, ids in by_state.items():
-            session.statesChanged.emit(ids, state)
-        changed = {item_id: state for state, ids in by_state.items() for item_id in ids}
+        project = self._session.project
+        changed = self.show_states(states)
         if changed and project is not None and not project.read_only:
             self._autosave.save_states(project, changed)

@@ -1,4 +1,4 @@
-"""Carries out a change of the label set: the class maps on disk in the background, then everything in memory."""
+"""Carries out a change of all class maps: those on disk in the background, then everything in memory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from deeplab_studio.core.cancel import Cancelled, CancelToken
 from deeplab_studio.core.errors import StudioError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from deeplab_studio.app.document import Document
     from deeplab_studio.app.edits import Edits
     from deeplab_studio.app.jobs import Job
     from deeplab_studio.app.session import Session
+    from deeplab_studio.core.classmap import ClassMap
     from deeplab_studio.core.project import Project
+    from deeplab_studio.core.project_imports import IncomingMaps
     from deeplab_studio.core.project_labels import Outcome
     from deeplab_studio.core.relabel import Relabelling
 
@@ -39,17 +38,22 @@ class LabelStep:
     change: Relabelling = field(repr=False)
 
 
+@dataclass(frozen=True, eq=False)
+class ImportStep(LabelStep):
+    """Class maps that came from elsewhere, with the classes added for them, as a step of the data set's history."""
+
+
 class _Changed(NamedTuple):
     """What came out of the work on disk."""
 
     outcome: Outcome
-    labels: npt.NDArray[np.uint8] | None
-    """The class map on screen in the new ids."""
+    class_map: ClassMap | None
+    """The class map on screen as it is now."""
     mappings: dict[str, dict[str, str | None]]
 
 
 class LabelChanges(QObject):
-    """Changes the label set of the open data set, back and forth.
+    """Changes the label set of the open data set, or brings labels from elsewhere into it, back and forth.
 
     While it works nothing else changes class maps: what is painted, predicted or refined speaks of ids that are about
     to mean something else.
@@ -65,6 +69,8 @@ class LabelChanges(QObject):
         Serials of steps that the last change made impossible to take back.
     pixels, images : int
         How much the last change changed.
+    problems : list of StudioError
+        Of labels that were to come in with the last change and could not be read.
 
     Signals
     -------
@@ -86,6 +92,7 @@ class LabelChanges(QObject):
         self._token: CancelToken | None = None
         self.forgotten: frozenset[int] = frozenset()
         self.images = self.pixels = 0
+        self.problems: list[StudioError] = []
 
     @property
     def busy(self) -> bool:
@@ -97,8 +104,16 @@ class LabelChanges(QObject):
         if self._token is not None:
             self._token.cancel()
 
-    def run(self, step: LabelStep, *, back: bool) -> None:
-        """Make a change, or take it back."""
+    def run(self, step: LabelStep, *, back: bool, incoming: IncomingMaps | None = None) -> None:
+        """Make a change, or take it back.
+
+        Parameters
+        ----------
+        step : LabelStep
+        back : bool
+        incoming : IncomingMaps, optional
+            The class maps of an `ImportStep` that is made for the first time.
+        """
         session = self._session
         project = session.project
         if self.busy or project is None:
@@ -114,10 +129,13 @@ class LabelChanges(QObject):
         session.save()
         # Behind what is being saved, ahead of everything that reads.
         session.disk.submit(
-            "label set", lambda _job: None, lambda _nothing: self._saved(project, step, back=back), priority=40
+            "label set",
+            lambda _job: None,
+            lambda _nothing: self._saved(project, step, incoming, back=back),
+            priority=40,
         )
 
-    def _saved(self, project: Project, step: LabelStep, *, back: bool) -> None:
+    def _saved(self, project: Project, step: LabelStep, incoming: IncomingMaps | None, *, back: bool) -> None:
         session, token = self._session, self._token
         assert token is not None
         if session.unsaved:
@@ -133,21 +151,26 @@ class LabelChanges(QObject):
 
         def work(job: Job) -> _Changed | None:
             from deeplab_studio.app.opening import read_map
+            from deeplab_studio.core.classmap import ClassMap
             from deeplab_studio.core.project_labels import MAPPINGS
 
-            act = project.labels.take_back if back else project.labels.relabel
             try:
-                outcome = act(change, step.serial, token, job.report)
+                if back:
+                    outcome = project.labels.take_back(change, step.serial, token, job.report)
+                else:
+                    outcome = project.labels.relabel(change, step.serial, token, job.report, incoming)
             except Cancelled:
                 return None
-            labels = None
+            class_map = None
             if document is not None:
-                found = read_map(project, document.item, mask, document.class_map.shape)
-                if found.class_map is not None:
-                    labels = found.class_map.labels
-                else:
+                shape = document.class_map.shape
+                class_map = read_map(project, document.item, mask, shape).class_map
+                if class_map is None and document.item.id in outcome.states:
+                    class_map = ClassMap.empty(*shape)
+                elif class_map is None:
                     labels = (change.back if back else change.table)[document.class_map.labels]
-            return _Changed(outcome, labels, project.setting(MAPPINGS) or {})
+                    class_map = ClassMap(labels, document.class_map.pinned)
+            return _Changed(outcome, class_map, project.setting(MAPPINGS) or {})
 
         def done(changed: _Changed | None) -> None:
             if changed is None:
@@ -180,9 +203,19 @@ class LabelChanges(QObject):
             known = histories.find(item_id)
             if known is not None:
                 known.stamp = stamp
-        if document is not None and changed.labels is not None:
-            document.class_map.labels[:] = changed.labels
+        for item_id, serial in outcome.released.items():
+            known = histories.find(item_id)
+            if known is not None:
+                known.forget_done_before(serial)
+        if document is not None and changed.class_map is not None:
+            document.class_map.labels[:] = changed.class_map.labels
+            document.class_map.pinned[:] = changed.class_map.pinned
+            if document.item.id in outcome.states:
+                # Also when it is empty again: a prediction that came by itself would be a new step.
+                document.labelled = True
         self.images, self.pixels, self.forgotten = len(outcome.stamps), outcome.pixels, outcome.forgotten
+        self.problems = outcome.problems
+        self._edits.show_states(outcome.states)
         active = int((change.back if back else change.table)[session.painting.active_class])
         session.label_set_changed(document, changed.mappings)
         # Void is what is painted with only if it was so before.

@@ -126,7 +126,7 @@ class LabelSets(QObject):
         if self.dialog is not None:
             return  # the editor shows it
         progress = QProgressDialog(step.name, self.tr("Stop"), 0, 1000, self._window)
-        progress.setWindowTitle(self.tr("Label set"))
+        progress.setWindowTitle(self.tr("Class maps"))
         progress.setWindowModality(Qt.WindowModality.WindowModal)
         progress.setMinimumDuration(SHOW_AFTER_MS)
         progress.setAutoReset(False)
@@ -139,8 +139,10 @@ class LabelSets(QObject):
             self._progress.setValue(round(1000 * share))
 
     def _on_ended(self, step: LabelStep, back: bool, problem: object) -> None:
+        from deeplab_studio.app.label_changes import ImportStep
+
         changes = self._session.edits.label_changes
-        if problem is None and not back and changes.pixels:
+        if problem is None and not back and changes.pixels and not isinstance(step, ImportStep):
             number = QLocale().toString
             text = self.tr("{0}: {1} pixels in {2} images changed. Undo takes it back.")
             self._status.show_notice(text.format(step.name, number(changes.pixels), number(changes.images)), "success")

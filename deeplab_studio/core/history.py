@@ -206,6 +206,14 @@ class History:
         self._drop([edit for edit in self._undone if edit.serial >= serial])
         self._undone = [edit for edit in self._undone if edit.serial < serial]
 
+    def forget_done_before(self, serial: int) -> None:
+        """Forget edits older than `serial`: the class map they speak of is gone."""
+        older = [edit for edit in self._done if edit.serial < serial]
+        if older:
+            self._drop(older)
+            self._done = [edit for edit in self._done if edit.serial >= serial]
+            self.forgotten = True
+
     def forget_oldest(self) -> int:
         """Forget the oldest edit that can be undone, else the newest that can be redone; the bytes that frees."""
         if self._done:
