@@ -52,7 +52,7 @@ cache = "cache"
 [schedule]
 crops = 24
 batch = 4
-learning_rate = 0.02
+learning_rate = 0.003
 warmup = 4
 phases = [{{ until = 1.0, crop = 33, scale = [0.5, 1.0] }}]
 [evaluation]

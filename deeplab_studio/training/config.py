@@ -110,6 +110,8 @@ class ScheduleConfig:
         With momentum after Nesterov; Loshchilov & Hutter, ICLR 2019; or Jordan et al. 2024.
     learning_rate : float
         Largest.
+    class_balance : float
+        0 for every pixel to count alike, up to 1 for pixels of rare classes to count as much more as they are rarer.
     head_rate : float
         By what the heads' learning rate is multiplied. (DeepLabv1, section 4.2: ten for the last layer, on an encoder
         that has learnt already.)
@@ -131,10 +133,11 @@ class ScheduleConfig:
 
     crops: int = 20_000
     batch: int = 16
-    optimizer: OptimizerName = "sgd"
-    learning_rate: float = 0.05
+    optimizer: OptimizerName = "adamw"
+    learning_rate: float = 0.002
+    class_balance: float = 0.0
     head_rate: float = 1.0
-    weight_decay: float = 3e-4
+    weight_decay: float = 0.05
     warmup: int = 2_000
     average: float = 0.999
     clip: float = 10.0
@@ -149,7 +152,7 @@ class EvaluationConfig:
     Parameters
     ----------
     every : int
-        Crops between two evaluations; 0 for one at the end alone.
+        Crops between two evaluations, once the heads learn; 0 for one at the end alone.
     side : int
         Longest side, in pixels, of a photo as the network sees it.
     output_stride : int

@@ -23,19 +23,23 @@ from deeplab_studio.core.labels import LabelSet
 from deeplab_studio.networks.deeplab import DeepLab
 from deeplab_studio.networks.profile import Version
 from deeplab_studio.networks.starter import starter_profile
-from deeplab_studio.training import evaluation, losses
+from deeplab_studio.training import evaluation
 from deeplab_studio.training.config import TrainingConfig
+from deeplab_studio.training.criterion import Criterion
 from deeplab_studio.training.joint import JointNetwork, initialise
 from deeplab_studio.training.loader import Batch, CropMaker, Prefetcher
 from deeplab_studio.training.optimizers import RunningMean, make_optimizers
 from deeplab_studio.training.photos import Photos
 from deeplab_studio.training.precision import autocast, computes_bfloat16
 from deeplab_studio.training.records import Records
-from deeplab_studio.training.sampling import repeat_factors
-from deeplab_studio.training.schedule import Phase, Plan, phase_at
+from deeplab_studio.training.sampling import class_weights, repeat_factors
+from deeplab_studio.training.schedule import Plan, phase_at
 from deeplab_studio.training.teacher import TeacherFeatures
 
 CHECKPOINT = "checkpoint.pt"
+_IDENTITY = ("versions", "classes", "optimizer", "features")
+"""What a checkpoint says of its run that must be so in the run that goes on from it."""
+
 _FORMAT = 1
 _LOGGED_EVERY = 50
 """Steps whose losses are averaged to one line of the log."""
@@ -104,8 +108,11 @@ class Trainer:
         self._heads_learned = False
         self.best: dict[str, float] = {}
         self.records = Records(config.output)
+        pixels = material.train.class_pixels(len(material.labels))
+        balance = class_weights(pixels.sum(axis=0), config.schedule.class_balance)
+        self._criterion = Criterion(balance, material.teacher, config.teacher)
         factors = repeat_factors(
-            material.train.presence(len(material.labels)),
+            pixels > 0,
             threshold=config.augment.balance,
             most=config.augment.balance_most,
         )
@@ -194,11 +201,10 @@ class Trainer:
         phases, batch = self.config.schedule.phases, self.batch
         first, total = self.crops, self.plan.total
 
-        def make() -> Iterator[tuple[Phase, Batch]]:
+        def make() -> Iterator[Batch]:
             crops = first
             while crops < total:
-                phase = phase_at(phases, crops / total)
-                yield phase, self._maker.batch(crops, batch, phase)
+                yield self._maker.batch(crops, batch, phase_at(phases, crops / total))
                 crops += batch
 
         prefetcher = Prefetcher(make)
@@ -207,8 +213,7 @@ class Trainer:
         finally:
             prefetcher.close()
 
-    def _step(self, made: tuple[Phase, Batch]) -> dict[str, float]:
-        _, batch = made
+    def _step(self, batch: Batch) -> dict[str, float]:
         self._learning.train()
         rate = self.plan.rate(self.crops)
         for optimizer in self.optimizers:
@@ -229,7 +234,7 @@ class Trainer:
             )
         for optimizer in self.optimizers:
             optimizer.step()
-        if self._heads_learn(self.crops) and not self._heads_learned:
+        if self._heads_learn() and not self._heads_learned:
             self._heads_learned, self.mean.began = True, self.steps
         self.steps += 1
         self.crops += len(batch.pixels)
@@ -238,47 +243,17 @@ class Trainer:
 
     def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         pixels = batch.pixels.to(self.device, non_blocking=True)
-        target = batch.target.to(self.device).long()
-        inside = batch.inside.to(self.device)
-        teacher = self.material.teacher
-        heads = self._heads_learn(self.crops)
         with self._autocast():
-            out = self.network(evaluation.normalised(pixels), heads=heads)
+            out = self.network(evaluation.normalised(pixels), heads=self._heads_learn())
             guess = self._regressor(out.features).float() if self._regressor is not None else None
-        scores: dict[str, Tensor] = dict(out.logits)
-        if teacher is not None and guess is not None and not heads:
-            scores["encoder"] = teacher.logits(teacher.restored(guess))
-        size = (target.shape[1], target.shape[2])
-        large = {name: losses.upsampled(logits, size, align_corners=True) for name, logits in scores.items()}
-        masks = [losses.mask_loss(logits, target) for logits in large.values()]
-        parts = {f"mask {name}": float(value.detach()) for name, value in zip(large, masks, strict=True)}
-        loss = torch.stack(masks).sum()
-        settings = self.config.teacher
-        if teacher is not None and settings is not None and guess is not None:
-            features = batch.teacher(self.device)
-            assert features is not None
-            if teacher.has_labels and settings.soft_labels:
-                labels = teacher.logits(features)
-                step = (size[0] - 1) // (labels.shape[2] - 1)
-                soft = [
-                    losses.soft_label_loss(
-                        logits[:, :, ::step, ::step], labels, inside, temperature=settings.temperature
-                    )
-                    for logits in large.values()
-                ]
-                parts["soft labels"] = float(torch.stack(soft).mean().detach())
-                loss = loss + settings.soft_labels * torch.stack(soft).sum()
-            if settings.features:
-                wanted = teacher.standardised(features[:, :, ::2, ::2])
-                matched = losses.feature_loss(guess, wanted, inside[:, ::2, ::2])
-                parts["features"] = float(matched.detach())
-                loss = loss + settings.features * matched
-        parts["loss"] = float(loss.detach())
-        return loss, parts
+        return self._criterion(out.logits, guess, batch)
 
-    def _heads_learn(self, crops: int) -> bool:
+    def _heads_learn(self) -> bool:
+        """Whether the heads are taught yet; once they are, a later end of the plan does not stop them."""
         teacher = self.material.teacher
-        return teacher is None or not teacher.has_labels or self.plan.share(crops) >= self.config.schedule.heads_from
+        if self._heads_learned or teacher is None or not teacher.has_labels:
+            return True
+        return self.plan.share(self.crops) >= self.config.schedule.heads_from
 
     def _autocast(self) -> torch.autocast:
         return autocast(self.device, self._bfloat16)
@@ -303,8 +278,9 @@ class Trainer:
     def evaluate(self) -> dict[Version, float]:
         """Score the running mean of the weights; keep a version's model if it is its best so far."""
         settings = self.config.evaluation
-        network = self._build(settings.output_stride)
-        network.load_state_dict(self.mean.state)
+        with torch.device("meta"):  # drawing weights that are replaced would also move on the random numbers
+            network = self._build(settings.output_stride)
+        network.load_state_dict(self.mean.state, assign=True)
         network.eval().to(self.device).to(memory_format=torch.channels_last)
         began = time.monotonic()
         matrices = evaluation.score(
@@ -330,8 +306,9 @@ class Trainer:
         """The running mean of one version's weights as a model, at the output stride of the evaluation."""
         labels = self.material.labels
         profile = starter_profile(version, len(labels), self.config.evaluation.output_stride)
-        network = DeepLab(profile)
-        network.load_state_dict(self.network.state_of(version, self.mean.state))
+        with torch.device("meta"):
+            network = DeepLab(profile)
+        network.load_state_dict(self.network.state_of(version, self.mean.state), assign=True)
         return LoadedModel(
             network=network.cpu().eval(),
             profile=profile,
@@ -359,7 +336,7 @@ class Trainer:
         content = {
             "format": _FORMAT,
             "config": json.dumps(asdict(self.config), default=str),
-            **dict(zip(("versions", "classes", "optimizer"), self._identity(), strict=True)),
+            **dict(zip(_IDENTITY, self._identity(), strict=True)),
             "learning": self._learning.state_dict(),
             "mean": self.mean.state,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -375,9 +352,10 @@ class Trainer:
         with atomic_write(self.config.output / CHECKPOINT) as temporary:
             torch.save(content, temporary)
 
-    def _identity(self) -> tuple[list[str], list[str], str]:
+    def _identity(self) -> tuple[list[str], list[str], str, int]:
         """What a checkpoint's run must have in common with this one."""
-        return list(self.config.versions), list(self.material.labels.names), self.config.schedule.optimizer
+        features = 0 if self.material.teacher is None else self.material.teacher.channels
+        return list(self.config.versions), list(self.material.labels.names), self.config.schedule.optimizer, features
 
     def resume(self, crops: int | None = None) -> None:
         """Go on from the checkpoint.
@@ -395,22 +373,26 @@ class Trainer:
         path = self.config.output / CHECKPOINT
         try:
             content = torch.load(path, map_location=self.device, weights_only=True)
-            written_for = content["versions"], content["classes"], content["optimizer"]
+            written_for = tuple(content[key] for key in _IDENTITY)
         except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
             raise StudioError(
                 "the checkpoint cannot be read", path=path, hint="Delete it to start anew, or restore a copy of it."
             ) from error
         if written_for != self._identity():
-            versions, classes, optimizer = written_for
+            versions, classes, optimizer, features = written_for
             raise StudioError(
-                f"the checkpoint is of another run ({', '.join(versions)}; {len(classes)} classes; {optimizer})",
+                f"the checkpoint is of another run ({', '.join(versions)}; {len(classes)} classes; {optimizer}; "
+                f"{f'a teacher of {features} features' if features else 'no teacher'})",
                 path=path,
                 hint="Go on with the configuration it was written with, or give another folder with --output.",
             )
         self._learning.load_state_dict(content["learning"])
         self.mean.state = content["mean"]
         for optimizer, state in zip(self.optimizers, content["optimizers"], strict=True):
+            wanted = [{key: group[key] for key in ("scale", "weight_decay")} for group in optimizer.param_groups]
             optimizer.load_state_dict(state)
+            for group, settings in zip(optimizer.param_groups, wanted, strict=True):
+                group.update(settings)  # the configuration's, should it have changed
         self.crops, self.steps, self.batch = content["crops"], content["steps"], content["batch"]
         self.plan, self.best = Plan(**content["plan"]), content["best"]
         self._heads_learned, self.mean.began = content["heads_learned"], content["mean_began"]

@@ -17,20 +17,23 @@ def upsampled(logits: Tensor, size: tuple[int, int], *, align_corners: bool) -> 
     return functional.interpolate(logits, size, mode="bilinear", align_corners=align_corners)
 
 
-def mask_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross entropy with the true classes, a mean over all pixels that are not void; 0 if there are none.
+def mask_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Cross entropy with the true classes, a weighted mean over all pixels that are not void; 0 if there are none.
 
     Parameters
     ----------
     logits : (N, C, h, w) float tensor
     target : (N, h, w) int64 tensor
         Class ids, 255 void.
+    weight : (N, h, w) float tensor
+        How much each pixel counts.
     """
-    total = functional.cross_entropy(logits, target, ignore_index=VOID, reduction="sum")
-    return total / (target != VOID).sum().clamp(min=1)
+    weight = weight * (target != VOID)
+    each = functional.cross_entropy(logits, target, ignore_index=VOID, reduction="none")
+    return (each * weight).sum() / weight.sum().clamp(min=1)
 
 
-def soft_label_loss(logits: Tensor, teacher: Tensor, inside: Tensor, *, temperature: float) -> Tensor:
+def soft_label_loss(logits: Tensor, teacher: Tensor, weight: Tensor, *, temperature: float) -> Tensor:
     """Kullback-Leibler divergence from the teacher's softened probabilities to the student's.
 
     Hinton, Vinyals & Dean, "Distilling the Knowledge in a Neural Network", 2015, section 2: both softened by the same
@@ -40,17 +43,17 @@ def soft_label_loss(logits: Tensor, teacher: Tensor, inside: Tensor, *, temperat
     Parameters
     ----------
     logits, teacher : (N, C, h, w) float tensor
-    inside : (N, h, w) float tensor
-        1 where there is a photo, else 0.
+    weight : (N, h, w) float tensor
+        How much each pixel counts; 0 where there is no photo.
     temperature : float
     """
     own = functional.log_softmax(logits / temperature, 1)
     other = functional.log_softmax(teacher / temperature, 1)
     divergence = (other.exp() * (other - own)).sum(1)
-    return temperature**2 * (divergence * inside).sum() / inside.sum().clamp(min=1)
+    return temperature**2 * (divergence * weight).sum() / weight.sum().clamp(min=1)
 
 
-def feature_loss(features: Tensor, teacher: Tensor, inside: Tensor) -> Tensor:
+def feature_loss(features: Tensor, teacher: Tensor, weight: Tensor) -> Tensor:
     """Mean squared distance of the student's projected features to the teacher's standardised ones.
 
     Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, section 2.2, with a 1x1 convolution as regressor.
@@ -58,11 +61,11 @@ def feature_loss(features: Tensor, teacher: Tensor, inside: Tensor) -> Tensor:
     Parameters
     ----------
     features, teacher : (N, F, h, w) float tensor
-    inside : (N, h, w) float tensor
-        1 where there is a photo, else 0.
+    weight : (N, h, w) float tensor
+        How much each cell counts; 0 where there is no photo.
     """
     distance = (features.float() - teacher).square().mean(1)
-    return (distance * inside).sum() / inside.sum().clamp(min=1)
+    return (distance * weight).sum() / weight.sum().clamp(min=1)
 
 
 class ScaledGradient(torch.autograd.Function):

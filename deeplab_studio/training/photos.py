@@ -67,9 +67,9 @@ class Photos:
         start = self.starts[index]
         return np.asarray(self.labels[start : start + height * width]).reshape(height, width)
 
-    def presence(self, classes: int) -> npt.NDArray[np.bool_]:
-        """Which classes occur in which photo, (N, `classes`) bool."""
-        return np.stack([np.bincount(self.mask(i).ravel(), minlength=256)[:classes] > 0 for i in range(len(self))])
+    def class_pixels(self, classes: int) -> npt.NDArray[np.int64]:
+        """Pixels of every class in every photo, (N, `classes`) int64."""
+        return np.stack([np.bincount(self.mask(i).ravel(), minlength=256)[:classes] for i in range(len(self))])
 
 
 def open_photos(

@@ -124,7 +124,7 @@ def _check_focus(data: DataConfig, labels: LabelSet) -> None:
 def _check_photos(train: Photos, dataset: VocDataset, labels: LabelSet) -> None:
     if not len(train):
         raise StudioError("no photo has a mask to learn from", path=dataset.root, hint="Label some photos first.")
-    present = np.flatnonzero(train.presence(len(labels)).any(axis=0))
+    present = np.flatnonzero(train.class_pixels(len(labels)).any(axis=0))
     if len(present) < 2:
         only = labels.name_of(int(present[0])) if len(present) else "void"
         raise StudioError(

@@ -56,6 +56,31 @@ def repeat_factors(
     return np.asarray(np.clip(np.where(presence, factors, 1.0).max(axis=1), 1.0, most), np.float64)
 
 
+def class_weights(pixels: npt.NDArray[np.int64], power: float, *, most: float = 6.0) -> npt.NDArray[np.float32]:
+    """How much a pixel of each class counts in relation to one of the commonest class.
+
+    Frequency balancing (Eigen & Fergus, ICCV 2015, section 6.3.2), softened by a power and bounded.
+
+    Parameters
+    ----------
+    pixels : (C,) int64 array
+        Pixels of every class in all photos.
+    power : float
+        0 for none, 1 for weights in inverse proportion to the pixels.
+    most : float
+        Largest weight.
+
+    Returns
+    -------
+    (256,) float32 array, 1..`most`
+        By class id; 1 for void and for classes that do not occur.
+    """
+    weights = np.ones(256, np.float32)
+    weights[: len(pixels)] = np.minimum((pixels.max() / np.maximum(pixels, 1)) ** power, most)
+    weights[: len(pixels)][pixels == 0] = 1
+    return weights
+
+
 def epoch_order(factors: npt.NDArray[np.float64], seed: int, epoch: int) -> npt.NDArray[np.int64]:
     """The photos of one epoch: as many as there are, each as often as its share of the factors, to one more or less.
 

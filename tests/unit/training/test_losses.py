@@ -15,18 +15,25 @@ def test_void_pixels_do_not_count() -> None:
     logits, target = drawn(2, 3, 4, 4), torch.randint(0, 3, (2, 4, 4))
     void = target.clone()
     void[:, :2] = 255
-    assert mask_loss(logits, void).item() == pytest.approx(
+    assert mask_loss(logits, void, torch.ones(2, 4, 4)).item() == pytest.approx(
         functional.cross_entropy(logits[:, :, 2:], target[:, 2:]).item(), rel=1e-5
     )
 
 
 def test_nothing_but_void_costs_nothing() -> None:
     logits = drawn(1, 3, 2, 2).requires_grad_()
-    loss = mask_loss(logits, torch.full((1, 2, 2), 255))
+    loss = mask_loss(logits, torch.full((1, 2, 2), 255), torch.ones(1, 2, 2))
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == 0
     assert logits.grad is not None
     assert not logits.grad.any()
+
+
+def test_pixels_count_by_their_weight() -> None:
+    logits, target = drawn(1, 3, 1, 2), torch.tensor([[[0, 1]]])
+    first, second = (mask_loss(logits[..., i : i + 1], target[..., i : i + 1], torch.ones(1, 1, 1)) for i in (0, 1))
+    both = mask_loss(logits, target, torch.tensor([[[1.0, 3.0]]]))
+    assert both.item() == pytest.approx(((first + 3 * second) / 4).item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])

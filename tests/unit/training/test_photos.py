@@ -86,9 +86,9 @@ def test_no_usable_photo_at_all_is_an_empty_set(items: list[VocItem], tmp_path: 
     assert len(problems) == 4
 
 
-def test_presence_says_which_classes_are_where(items: list[VocItem], tmp_path: Path) -> None:
+def test_pixels_are_counted_by_photo_and_class(items: list[VocItem], tmp_path: Path) -> None:
     photos, _ = opened(items, tmp_path / "cache")
-    presence = photos.presence(3)
-    assert presence.shape == (4, 3)
+    pixels = photos.class_pixels(3)
+    assert pixels.shape == (4, 3)
     for i in range(4):
-        assert set(np.flatnonzero(presence[i])) == set(np.unique(photos.mask(i)))
+        assert [int((photos.mask(i) == class_id).sum()) for class_id in range(3)] == pixels[i].tolist()

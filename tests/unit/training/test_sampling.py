@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplab_studio.training.sampling import epoch_order, interpolation, repeat_factors
+from deeplab_studio.training.sampling import class_weights, epoch_order, interpolation, repeat_factors
 
 
 def test_positions_on_cells_take_their_values_and_between_them_the_mean() -> None:
@@ -57,3 +57,10 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     assert (epoch_order(factors, 4, 2) == epoch_order(factors, 4, 2)).all()
     assert (epoch_order(factors, 4, 2) != epoch_order(factors, 4, 3)).any()
     assert sorted(epoch_order(factors, 5, 0)) == list(range(50))
+
+
+def test_rare_classes_weigh_more_within_bounds() -> None:
+    weights = class_weights(np.array([1600, 100, 0, 1]), 0.5, most=10)
+    assert weights[:4].tolist() == [1, 4, 1, 10]
+    assert weights[255] == 1
+    assert (class_weights(np.array([5, 1]), 0) == 1).all()
