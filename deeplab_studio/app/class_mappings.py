@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 Choices = Mapping[str, str | None]
 """Name of the data set's class by name of the model's; None for void. Names left out are matched by themselves."""
 
+IMPORTS = "imported labels"
+"""Stands for a model where labels from elsewhere are meant, whatever file they were in."""
+
 
 class ClassMappings:
     """The decisions of the data set that is open, by model. They are kept in its project."""
@@ -36,6 +39,14 @@ class ClassMappings:
     def decide(self, model: ModelInfo, choices: Choices) -> None:
         """Remember what becomes of a model's classes."""
         self._by_model[_key(model)] = dict(choices)
+
+    def of_imports(self) -> Choices:
+        """What was decided about classes of labels from elsewhere; "" for one that is left out."""
+        return self._by_model.get(IMPORTS, {})
+
+    def decide_imports(self, choices: Choices) -> None:
+        """Remember more about classes of labels from elsewhere."""
+        self._by_model[IMPORTS] = {**self.of_imports(), **choices}
 
     def between(self, model: ModelInfo | None, label_set: LabelSet) -> ClassMapping:
         """How a model's classes become those of the data set; without a model every class stays."""

@@ -64,7 +64,7 @@ class LabelSets(QObject):
 
         root = self._session.project.root
         folder = root or Path(self._settings.get("files/last_folder") or Path.home())
-        self._open(LabelSetEditor(self._session, folder, self._window))
+        self.open(LabelSetEditor(self._session, folder, self._window))
 
     def map_classes(self) -> None:
         """Show the mapping screen for the model in use."""
@@ -75,16 +75,18 @@ class LabelSets(QObject):
 
         dialog = ModelMappingDialog(model, self._session.label_set, self._session.mappings.choices(model), self._window)
         dialog.accepted.connect(lambda: self._decide(dialog))
-        self._open(dialog)
+        self.open(dialog)
 
     def close(self) -> None:
         """Close the dialog that is open."""
         if self.dialog is not None:
             self.dialog.close()
 
-    def _open(self, dialog: QDialog) -> None:
+    def open(self, dialog: QDialog) -> None:
+        """Show a dialog unless another one is open, which is shown instead."""
         if self.dialog is not None:
-            dialog.deleteLater()
+            if dialog is not self.dialog:
+                dialog.deleteLater()
             self.dialog.raise_()
             self.dialog.activateWindow()
             return

@@ -29,6 +29,7 @@ from deeplab_studio.app.geometry import GeometryChoice
 from deeplab_studio.app.history_list import HistoryList
 from deeplab_studio.app.inspector import ModelInspector
 from deeplab_studio.app.keyboard import Keyboard
+from deeplab_studio.app.label_import import LABEL_SUFFIXES, LabelImport
 from deeplab_studio.app.label_sets import LabelSets
 from deeplab_studio.app.leaving import Leaving
 from deeplab_studio.app.models import ModelChoices
@@ -103,15 +104,18 @@ class MainWindow(QMainWindow):
     # What the command line, a dialog or a drop asks for
 
     def open_paths(self, paths: Sequence[Path]) -> None:
-        """Open photos, folders and data sets, and model files among them."""
+        """Open photos, folders and data sets, and model and label files among them."""
+        labels = [path for path in paths if path.suffix.lower() in LABEL_SUFFIXES and not path.is_dir()]
         models = [path for path in paths if path.suffix.lower() in MODEL_SUFFIXES and not path.is_dir()]
-        photos = [path for path in paths if path not in models]
+        photos = [path for path in paths if path not in models and path not in labels]
         if models:
             self.models.open(models[-1])
         if photos:
             self.session.open_paths(photos)
             self.settings.add_recent(photos[0].absolute())
             self._show_recent()
+        if labels:
+            self.label_import.open_when_read(labels[0])
 
     def tell_failure(self, text: str) -> None:
         """Say that something went wrong that nobody expected."""
@@ -135,6 +139,7 @@ class MainWindow(QMainWindow):
         self.readout = Readout(self.session, self.canvas, self.status_area, self)
         self.class_list = ClassListWork(self.session, self.classes_panel, self.canvas, self)
         self.label_sets = LabelSets(self.session, self.classes_panel, self.status_area, self.settings, self)
+        self.label_import = LabelImport(self.session, self.label_sets, self.settings, self)
         self.history_list = HistoryList(self.session, self.settings, self)
         self.toolbox = Toolbox(self.canvas, self.session.painting, self.settings, self)
         self.stages = StageView(
@@ -237,6 +242,7 @@ class MainWindow(QMainWindow):
         callbacks |= {**self.models.callbacks(), **self.inspector.callbacks(), **self.file_list.callbacks()}
         callbacks |= {**self.statistics.callbacks(), **self.keyboard.callbacks()}
         callbacks |= {**self.class_list.callbacks(), **self.label_sets.callbacks(), **self.history_list.callbacks()}
+        callbacks |= self.label_import.callbacks()
         return callbacks
 
     def _connect_session(self) -> None:

@@ -43,5 +43,15 @@ ROWS: tuple[ActionSpec, ...] = (
         toolbar=True,
         gap=True,
     ),
+    ActionSpec(
+        "import_labels",
+        QT_TRANSLATE_NOOP("Actions", "I&mport labels…"),
+        "&File",
+        ("Ctrl+Shift+I",),
+        "import",
+        QT_TRANSLATE_NOOP("Actions", "Take over masks, labelme or COCO files of the photos in the list"),
+        "items",
+        gap=True,
+    ),
     ActionSpec("quit", QT_TRANSLATE_NOOP("Actions", "&Quit"), "&File", ("Ctrl+Q",), gap=True),
 )
