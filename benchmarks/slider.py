@@ -3,9 +3,10 @@
 The latency of an event is the time from sending the mouse event to the end of the first painting of the canvas whose
 picture was computed for the parameters of this event or a later one. Events whose picture was overtaken by a later one
 count with that one. The longest stall is the longest time the window's thread took for one turn of its event loop
-during the drag: that long it answered nothing; `stall_cpu_ms` is the most processor time that its thread used in one
-turn, which other programs do not lengthen. The machine's load is in the result: latencies taken beside other work say
-little about the program.
+during the drag: that long it answered nothing. Other programs lengthen it; two figures that they hardly do:
+`stall_ready_ms` is the same without the time for which the thread could have run and no processor was free (on Linux),
+`stall_cpu_ms` the most processor time that the thread used in one turn. The machine's load is in the result: latencies
+taken beside other work say little about the program.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +77,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             "size": "",
             **_figures(latencies),
             "longest_stall_ms": max(row["longest_stall_ms"] for row in rows),
+            "stall_ready_ms": max(row["stall_ready_ms"] for row in rows),
             "stall_cpu_ms": max(row["stall_cpu_ms"] for row in rows),
             "pictures": sum(row["pictures"] for row in rows),
             "exact_ms": statistics.median(row["exact_ms"] for row in rows),
@@ -132,6 +135,15 @@ def _drag(window: MainWindow, field: str, events: int, every: float) -> dict[str
     return {"field": field, "size": f"{width}x{height}", **figures, "exact_ms": 1000 * (watch.exact_at - released)}
 
 
+class _Moment:
+    """Seconds on the clock, of processor time of this thread, and for which it waited for a processor."""
+
+    def __init__(self) -> None:
+        self.wall, self.cpu = time.perf_counter(), time.thread_time()
+        schedule = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+        self.queued = int(schedule.read_text("ascii").split()[1]) / 1e9 if schedule.exists() else 0.0
+
+
 class _Watch:
     """What the canvas shows after which mouse event, and how long the window's thread was busy at a stretch."""
 
@@ -151,7 +163,7 @@ class _Watch:
         self._shown = self._painted = -1
         self._shown_exact = self._painted_exact = False
         self._paintings: list[tuple[float, int]] = []
-        self._longest = self._longest_cpu = 0.0
+        self._longest = self._longest_ready = self._longest_cpu = 0.0
         self._pictures = 0
         self.exact_at = 0.0
         self._filter = PaintFilter()
@@ -167,30 +179,32 @@ class _Watch:
     def send(self, action: Callable[[], object]) -> None:
         """Send one mouse event."""
         before = self._window.crf_panel.params
-        start, start_cpu = time.perf_counter(), time.thread_time()
+        start = _Moment()
         action()
-        self._count(start, start_cpu)
+        self._count(start)
         if self._window.crf_panel.params != before:
-            self._asked.append((start, self._window.crf_panel.params))
+            self._asked.append((start.wall, self._window.crf_panel.params))
 
     def turn(self) -> None:
         """One turn of the event loop."""
         from PySide6.QtWidgets import QApplication
 
-        start, start_cpu = time.perf_counter(), time.thread_time()
+        start = _Moment()
         QApplication.processEvents()
-        end = self._count(start, start_cpu)
+        end = self._count(start)
         if not self._paintings or self._painted > self._paintings[-1][1]:
             self._paintings.append((end, self._painted))
         if self._painted_exact and not self.exact_at:
             self.exact_at = end
         time.sleep(5e-4)
 
-    def _count(self, start: float, start_cpu: float) -> float:
-        end = time.perf_counter()
-        self._longest = max(self._longest, end - start)
-        self._longest_cpu = max(self._longest_cpu, time.thread_time() - start_cpu)
-        return end
+    def _count(self, start: _Moment) -> float:
+        end = _Moment()
+        wall = end.wall - start.wall
+        self._longest = max(self._longest, wall)
+        self._longest_ready = max(self._longest_ready, wall - (end.queued - start.queued))
+        self._longest_cpu = max(self._longest_cpu, end.cpu - start.cpu)
+        return end.wall
 
     def figures(self) -> dict[str, Any]:
         """The latencies and the longest stall."""
@@ -202,6 +216,7 @@ class _Watch:
         return {
             **_figures(latencies),
             "longest_stall_ms": 1000 * self._longest,
+            "stall_ready_ms": 1000 * self._longest_ready,
             "stall_cpu_ms": 1000 * self._longest_cpu,
             "pictures": self._pictures,
             "latencies": latencies,
