@@ -19,6 +19,9 @@ FILL = (124, 116, 104)
 TARGET_STRIDE = 4
 """Crop pixels per target: the finest scores there are, those behind a decoder, have this stride."""
 
+MIX_STEP = 16
+"""Pixels to which rectangles of other crops are aligned: the encoder's stride."""
+
 _HALF_BELOW = 0.65
 """Factor below which a photo is halved before it is resized."""
 
@@ -132,6 +135,24 @@ def cut_mask(mask: Labels, view: View) -> Labels:
     inside_columns = (columns >= 0) & (columns < mask.shape[1])
     target = mask[np.ix_(rows.clip(0, mask.shape[0] - 1), columns.clip(0, mask.shape[1] - 1))]
     return np.where(inside_rows[:, None] & inside_columns, target, np.uint8(VOID))
+
+
+def random_box(rng: np.random.Generator, side: int) -> tuple[slice, slice]:
+    """Rows and columns of a rectangle in a crop that another crop takes, in units of `MIX_STEP` pixels.
+
+    CutMix (Yun et al., ICCV 2019, section 3.1), for segmentation as in French et al., BMVC 2020; between an eighth and
+    a half of the crop.
+    """
+    cells = -(-side // MIX_STEP)
+    share = rng.uniform(0.125, 0.5)
+    aspect = math.exp(rng.uniform(-0.7, 0.7))
+
+    def span(length: float) -> slice:
+        size = min(cells, max(1, round(cells * length)))
+        begin = int(rng.integers(0, cells - size + 1))
+        return slice(begin, begin + size)
+
+    return span(math.sqrt(share * aspect)), span(math.sqrt(share / aspect))
 
 
 def jitter_colours(rng: np.random.Generator, crop: Pixels, strength: float) -> Pixels:

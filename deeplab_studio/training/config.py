@@ -84,6 +84,8 @@ class AugmentConfig:
         Largest deviation of the aspect ratio, as logarithm.
     colour : float
         Strength of the colour jitter, 0..1.
+    mix : float
+        Share of crops, 0..1, in which a rectangle of another crop is set.
     balance : float
         Share of photos below which a class counts as rare and its photos are seen more often; 0 for never.
     balance_most : float
@@ -92,6 +94,7 @@ class AugmentConfig:
 
     stretch: float = 0.15
     colour: float = 0.3
+    mix: float = 0.0
     balance: float = 0.3
     balance_most: float = 3.0
 

@@ -42,6 +42,8 @@ class Batch:
         The teacher's cells of the whole photos.
     rows, columns : (N, u, G) float32 tensor or None
         Interpolate them at every eighth pixel.
+    mixed : (N, u, u) bool tensor or None
+        Which of these pixels each crop has from the next in the batch, the last from the first.
     """
 
     pixels: Tensor
@@ -50,6 +52,7 @@ class Batch:
     features: Tensor | None
     rows: Tensor | None
     columns: Tensor | None
+    mixed: Tensor | None = None
 
     def teacher(self, device: torch.device | str) -> Tensor | None:
         """The teacher's features at every eighth pixel, (N, F, u, u) float32."""
@@ -60,7 +63,10 @@ class Batch:
         u = self.rows.shape[1]
         across = torch.bmm(self.rows.to(device), cells.view(n, g, g * f)).view(n * u, g, f)
         columns = self.columns.to(device).repeat_interleave(u, 0)
-        return torch.bmm(columns, across).view(n, u, u, f).permute(0, 3, 1, 2)
+        seen = torch.bmm(columns, across).view(n, u, u, f)
+        if self.mixed is not None:
+            seen = torch.where(self.mixed.to(device)[..., None], seen.roll(-1, 0), seen)
+        return seen.permute(0, 3, 1, 2)
 
 
 class CropMaker:
@@ -99,7 +105,27 @@ class CropMaker:
 
         features = None if self._teacher is None else stacked([self._teacher.features[i] for i in indices])
         matrices = (None, None) if features is None else (stacked(rows), stacked(columns))
-        return Batch(stacked(pixels), stacked(targets), stacked(inside), features, *matrices)
+        mixed = self._boxes(first, count, phase.crop)
+        return Batch(
+            _mix(stacked(pixels), mixed, 1),
+            _mix(stacked(targets), mixed, augment.TARGET_STRIDE),
+            _mix(stacked(inside), mixed, TEACHER_STRIDE),
+            features,
+            *matrices,
+            None if mixed is None else _at_stride(mixed, phase.crop, TEACHER_STRIDE),
+        )
+
+    def _boxes(self, first: int, count: int, side: int) -> Tensor | None:
+        """Which cells of `augment.MIX_STEP` pixels each crop has from the next, (N, m, m) bool; None for none."""
+        if not self._settings.mix:
+            return None
+        cells = -(-side // augment.MIX_STEP)
+        boxes = torch.zeros(count, cells, cells, dtype=torch.bool)
+        for i, box in enumerate(boxes):
+            rng = np.random.default_rng((self._seed, first + i, 3))
+            if rng.random() < self._settings.mix:
+                box[augment.random_box(rng, side)] = True
+        return boxes
 
     def _crop(self, number: int, phase: Phase) -> tuple[Any, ...]:
         index = self._photo(number)
@@ -125,6 +151,21 @@ class CropMaker:
         if epoch != self._epoch:
             self._epoch, self._order = epoch, epoch_order(self._factors, self._seed, epoch)
         return int(self._order[place])
+
+
+def _at_stride(boxes: Tensor, side: int, stride: int) -> Tensor:
+    """Boxes (N, m, m) at every `stride`-th pixel of crops of `side` pixels."""
+    cells = torch.arange(0, side, stride) // augment.MIX_STEP
+    return boxes[:, cells][:, :, cells]
+
+
+def _mix(values: Tensor, boxes: Tensor | None, stride: int) -> Tensor:
+    """Crops (N, s, s, ...) whose boxes are filled from the next crop."""
+    if boxes is None:
+        return values
+    side = (values.shape[1] - 1) * stride + 1
+    mixed = _at_stride(boxes, side, stride)
+    return torch.where(mixed[..., None] if values.dim() == 4 else mixed, values.roll(-1, 0), values)
 
 
 def _within(positions: npt.NDArray[np.float64], length: int) -> npt.NDArray[np.bool_]:
