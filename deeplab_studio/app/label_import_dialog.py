@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 
 from deeplab_studio.app.jobs import Job, Lane
 from deeplab_studio.app.mapping_dialogs import MappingDialog
-from deeplab_studio.app.panels.controls import GAP, Muted
+from deeplab_studio.app.panels.controls import GAP
 from deeplab_studio.app.panels.mapping_table import NEW, SKIP, SourceRow
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.labels import MAX_CLASSES, VOID, LabelClass
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from deeplab_studio.core.labels import LabelSet
     from deeplab_studio.core.project import Item
     from deeplab_studio.core.relabel import Relabelling
+
+_LOW, _TALL = 220, 640
+"""Height of the dialog before and after there is something to decide, in logical pixels."""
 
 LEFT_OUT = ""
 """What is remembered for a class that is not taken over; no class of a data set has this name."""
@@ -386,6 +389,7 @@ class LabelImportDialog(MappingDialog):
         self.ids_button.setVisible(self._unnamed and found is not None and not busy)
         self.details.setVisible(False)
         self._filler.setVisible(found is None)
+        self.resize(self.width(), _TALL if found is not None else _LOW)
         self.buttons.setEnabled(not busy or self._step is None)
         if busy:
             self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(False)
@@ -407,7 +411,7 @@ class LabelImportDialog(MappingDialog):
         self.problem = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
         self.problem.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.problem.hide()
-        self.progress_label = Muted()
+        self.progress_label = QLabel(textFormat=Qt.TextFormat.PlainText)
         self.progress_bar = QProgressBar(textVisible=False)
         self.progress_bar.setAccessibleName(self.tr("Progress"))
         self.stop_button = self._button(self.tr("Stop"), self.stop)
@@ -427,6 +431,8 @@ class LabelImportDialog(MappingDialog):
         self.details.setFixedHeight(7 * QFontMetrics(self.details.font()).lineSpacing())
         ok = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
         ok.setText(self.tr("Import"))
+        ok.setDefault(True)
+        self.buttons.button(QDialogButtonBox.StandardButton.Cancel).setAutoDefault(False)
         self.ids_button = QPushButton(self.tr("Match by i&d"))
         self.ids_button.setToolTip(self.tr("Class 0 becomes the first class of the data set, class 1 the second, …"))
         self.ids_button.clicked.connect(self.match_ids)
@@ -470,13 +476,13 @@ class LabelImportDialog(MappingDialog):
         result.addWidget(self.details_button, 0, Qt.AlignmentFlag.AlignTop)
         self._filler = QWidget()
         whole.insertLayout(0, where)
+        whole.insertWidget(1, self.problem)
         last = whole.count() - 1
         whole.insertWidget(last, self._filler, 1)
         whole.insertLayout(last + 1, doing)
         whole.insertLayout(last + 2, result)
         whole.insertWidget(last + 3, self._choice)
         whole.insertWidget(last + 4, self.details)
-        whole.insertWidget(last + 5, self.problem)
 
     def _choose_folder(self) -> None:
         name = QFileDialog.getExistingDirectory(self, self.tr("Folder with labels"), str(self._start()))

@@ -21,6 +21,7 @@ from deeplab_studio.core.images import MAX_PIXELS, ImageSize
 
 @dataclass(frozen=True, slots=True)
 class _Photo:
+    path: Path
     width: int
     height: int
     annotations: tuple[Mapping[str, Any], ...]
@@ -69,7 +70,7 @@ class CocoFile(LabelSource[_Photo]):
                 width, height = (_integer(image, key, path, where) for key in ("width", "height"))
                 if width < 1 or height < 1 or width * height > MAX_PIXELS:
                     raise broken(path, where, f"has an impossible size ({width} x {height})")
-                entries[photo] = _Photo(width, height, tuple(by_image.get(number, ())))
+                entries[photo] = _Photo(photo, width, height, tuple(by_image.get(number, ())))
         super().__init__(path, entries, problems)
 
     @property
@@ -92,10 +93,10 @@ class CocoFile(LabelSource[_Photo]):
             if inside is not None:
                 covered += int(np.count_nonzero(inside & (labels != 0) & (labels != category)))
                 labels[inside] = category
-        fitted = turned(labels, size, self.path)
+        fitted = turned(labels, size, entry.path)
         if not covered:
             return fitted
-        note = f"{covered} pixels lie under several objects; the smaller object has them"
+        note = f"{entry.path.name}: {covered} pixels lie under several objects; the smaller object has them"
         return PhotoLabels(fitted.labels, (*fitted.notes, note))
 
     def _mask(self, annotation: Mapping[str, Any], entry: _Photo) -> np.ndarray[Any, np.dtype[np.bool_]] | None:

@@ -24,7 +24,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise StudioError("the file has more than 4 GB", path=path, hint="Split it into parts.")
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), object_hook=_as_it_is)
     except OSError as error:
         reason, hint = explain_os_error(error)
         raise StudioError(f"it could not be read because {reason}", path=path, hint=hint) from error
@@ -33,6 +33,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise StudioError("it holds a list or a value where an object belongs", path=path, hint=_AGAIN)
     return content
+
+
+def _as_it_is(values: dict[str, Any]) -> dict[str, Any]:
+    """Nothing, in Python: without it the parser holds Python's lock to the end of the file, and the window stands."""
+    return values
 
 
 def broken(path: Path, where: str, what: str) -> StudioError:
