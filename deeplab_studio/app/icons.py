@@ -104,6 +104,10 @@ GLYPHS = MappingProxyType(
         "contrast": "circle-half",
         "gamma": "chart-line-up",
         "compare": "columns",
+        "grid": "grid-four",
+        "link": "link-simple",
+        "story": "book-open",
+        "vote": "scales",
         # rules
         "protected": "lock-simple-fill",
         "unprotected": "lock-simple-open",

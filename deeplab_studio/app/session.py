@@ -74,6 +74,8 @@ class Session(QObject):
     classesUnmatched : str
         The model has classes that the data set does not have; a sentence that says so.
     projectChanged : Project
+    classesMapped
+        Something was decided about the classes of a model.
     """
 
     itemsChanged = Signal(object)
@@ -91,6 +93,7 @@ class Session(QObject):
     noticed = Signal(str, str)
     classesUnmatched = Signal(str)
     projectChanged = Signal(object)
+    classesMapped = Signal()
 
     def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -579,6 +582,7 @@ class Session(QObject):
             self.autosave.save_setting(project, MAPPINGS, self.mappings.saved())
         self.predictions.drop()
         self.refinement.forget()
+        self.classesMapped.emit()
         if self.predictions.model is model and document is not None and document.item.state in ("new", "in progress"):
             self.predict()
 

@@ -100,6 +100,7 @@ class StageView(QObject):
         self._dock: QDockWidget | None = None
         self._actions: Actions | None = None
         self._visible = False
+        self._aside = False
         self._stage = RESULT
         self._view: View = "classes"
         self._class_id: int | None = None
@@ -199,6 +200,11 @@ class StageView(QObject):
             self._kernel = None
         self._show_picture()
 
+    def set_aside(self, aside: bool) -> None:
+        """Step aside while something else is in the place of the canvas; the strip comes back after it."""
+        self._aside = aside
+        self._show_dock()
+
     def close(self) -> None:
         """Stop and wait for the thread."""
         self._rest.stop()
@@ -229,7 +235,7 @@ class StageView(QObject):
 
     def _show_dock(self) -> None:
         """Show the strip if it is wanted and there is an image that it could be about."""
-        shown = bool(self._settings.get("view/stages")) and self._session.current is not None
+        shown = bool(self._settings.get("view/stages")) and self._session.current is not None and not self._aside
         if self._dock is not None:
             self._dock.setVisible(shown)
         self._set_visible(shown)

@@ -15,12 +15,13 @@ from PySide6.QtGui import (
     QDropEvent,
     QKeyEvent,
 )
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QScrollArea, QToolBar, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QScrollArea, QStackedWidget, QToolBar, QWidget
 
 from deeplab_studio.app.actions import Actions
 from deeplab_studio.app.activity import ActivityClock
 from deeplab_studio.app.canvas import CanvasView
 from deeplab_studio.app.class_list import ClassListWork
+from deeplab_studio.app.compare.comparing import Comparing, Surroundings
 from deeplab_studio.app.crf_tools import CrfTools
 from deeplab_studio.app.dialogs import MODEL_SUFFIXES, Dialogs, local_paths
 from deeplab_studio.app.document import CrfSettings, Document
@@ -79,6 +80,18 @@ class MainWindow(QMainWindow):
         self.models = ModelChoices(self.session.predictions, self.model_bar, settings, library, self)
         self.geometry_choice = GeometryChoice(self.session, self.model_bar, settings, self)
         self.inspector = ModelInspector(self.session, self.models, self)
+        around = Surroundings(
+            self.session,
+            self.canvas,
+            self.models,
+            self.view,
+            self.stages,
+            self.classes_panel,
+            self.crf_panel,
+            self.status_area,
+            settings,
+        )
+        self.comparing = Comparing(around, self)
         self.dialogs = Dialogs(self)
         self.leaving = Leaving(self.session, self)
         self.session.may_leave = partial(self.leaving.settle, closing=False)
@@ -95,6 +108,7 @@ class MainWindow(QMainWindow):
         self._connect_panels()
         self.stages.stripShown.connect(lambda _shown: self._update_enabled())
         self.crf_tools.changed.connect(self._update_enabled)
+        self.comparing.changed.connect(self._update_enabled)
         self.region_tools.changed.connect(self._update_enabled)
         self.models.loadingChanged.connect(lambda _loading: self._update_empty_state())
         self._restore()
@@ -150,7 +164,10 @@ class MainWindow(QMainWindow):
         self.view = ViewState(self.canvas, self.view_panel, self.settings, self.theme, self)
 
     def _lay_out(self) -> None:
-        self.setCentralWidget(self.canvas)
+        centre, page = QStackedWidget(), QWidget()
+        centre.addWidget(self.canvas)
+        centre.addWidget(page)
+        self.setCentralWidget(centre)
         self.setDockOptions(QMainWindow.DockOption.AnimatedDocks | QMainWindow.DockOption.AllowNestedDocks)
         menus = self.actions_.fill_menu_bar(self.menuBar())
         self._recent_menu = QMenu(self.tr("Open &recent"), self)
@@ -184,9 +201,11 @@ class MainWindow(QMainWindow):
         self.crf_tools.attach(self.actions_)
         history = self._dock("history", self.tr("History"), QWidget(), right)
         self.history_list.attach(history, crf, self.actions_)
+        compare = self._dock("compare", self.tr("Comparison"), QWidget(), right)
+        self.comparing.attach(centre, page, compare, [crf, history], self.actions_)
         docks = [files, view, classes, crf, stages, history]
         self.keyboard.attach(
-            [self.canvas, files, view, classes, crf, history, stages, self.toolbox.options_bar, models]
+            [self.canvas, page, files, view, classes, crf, history, compare, stages, self.toolbox.options_bar, models]
         )
         self.resizeDocks([files, classes], [260, 290], Qt.Orientation.Horizontal)
         self.resizeDocks([files, view], [560, 260], Qt.Orientation.Vertical)
@@ -207,7 +226,7 @@ class MainWindow(QMainWindow):
         return dock
 
     def _callbacks(self) -> dict[str, Callable[..., None]]:
-        session, canvas = self.session, self.canvas
+        session = self.session
         callbacks: dict[str, Callable[..., None]] = {
             "open_images": self.dialogs.choose_images,
             "open_folder": self.dialogs.choose_folder,
@@ -227,10 +246,10 @@ class MainWindow(QMainWindow):
             "cancel": self._cancel,
             "open_model": self.dialogs.choose_model,
             "get_models": self.dialogs.show_model_library,
-            "zoom_fit": canvas.zoom_fit,
-            "zoom_actual": canvas.zoom_actual,
-            "zoom_in": lambda: canvas.zoom_by(1.25),
-            "zoom_out": lambda: canvas.zoom_by(0.8),
+            "zoom_fit": lambda: self.view.shown_canvas.zoom_fit(),
+            "zoom_actual": lambda: self.view.shown_canvas.zoom_actual(),
+            "zoom_in": lambda: self.view.shown_canvas.zoom_by(1.25),
+            "zoom_out": lambda: self.view.shown_canvas.zoom_by(0.8),
             "outlines": self.view.set_outlines,
             "show_pins": self.view.set_pins,
             "peek": self.view.peek,
@@ -240,7 +259,7 @@ class MainWindow(QMainWindow):
         callbacks |= {f"theme_{name}": partial(self._use_theme, name) for name in ("system", "light", "dark")}
         callbacks |= {**self.stages.callbacks(), **self.crf_tools.callbacks()}
         callbacks |= {**self.models.callbacks(), **self.inspector.callbacks(), **self.file_list.callbacks()}
-        callbacks |= {**self.statistics.callbacks(), **self.keyboard.callbacks()}
+        callbacks |= {**self.statistics.callbacks(), **self.keyboard.callbacks(), **self.comparing.callbacks()}
         callbacks |= {**self.class_list.callbacks(), **self.label_sets.callbacks(), **self.history_list.callbacks()}
         callbacks |= self.label_import.callbacks()
         return callbacks
@@ -433,6 +452,7 @@ class MainWindow(QMainWindow):
         if not self.leaving.settle(closing=True):
             event.ignore()
             return
+        self.comparing.close()
         self.settings.save_window_state(self.saveGeometry(), self.saveState())
         self.readout.close()
         self.activity.tell()
@@ -513,6 +533,7 @@ class MainWindow(QMainWindow):
                 "stages": self.stages.visible,
                 **self.crf_tools.conditions(),
                 **self.region_tools.conditions(),
+                **self.comparing.conditions(),
                 "busy": session.predictions.lane.busy or session.refinement.lane.busy,
             }
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deeplab_studio.app.action_rows import about, crf, edit, file, image, model, regions, tools, view
+from deeplab_studio.app.action_rows import about, compare, crf, edit, file, image, model, regions, tools, view
 from deeplab_studio.app.action_rows.spec import ActionSpec
 from deeplab_studio.app.translate import QT_TRANSLATE_NOOP
 
@@ -15,6 +15,7 @@ MENUS = (
     QT_TRANSLATE_NOOP("Actions", "&Tools"),
     QT_TRANSLATE_NOOP("Actions", "&Model"),
     QT_TRANSLATE_NOOP("Actions", "&CRF"),
+    QT_TRANSLATE_NOOP("Actions", "C&ompare"),
     QT_TRANSLATE_NOOP("Actions", "&View"),
     QT_TRANSLATE_NOOP("Actions", "&Help"),
 )
@@ -27,6 +28,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     *tools.ROWS,
     *model.ROWS,
     *crf.ROWS,
+    *compare.ROWS,
     *view.ROWS,
     *about.ROWS,
 )

@@ -20,7 +20,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QApplication, QWidget
 
-from deeplab_studio.app.canvas.layers import LayersItem, tone_table
+from deeplab_studio.app.canvas.layers import LayersItem, PhotoLayer, tone_table
 from deeplab_studio.app.canvas.mips import PhotoMips, build_mips
 from deeplab_studio.app.canvas.navigation import PictureView
 from deeplab_studio.app.canvas.tools import PanTool, Pointer, Tool
@@ -99,6 +99,11 @@ class CanvasView(PictureView):
         elif mips is not None:
             self.zoom_fit()
         self._report_hover()
+
+    @property
+    def photo(self) -> PhotoLayer | None:
+        """The photo; canvases that share one have the same."""
+        return self._layers.photo
 
     def share_photo(self, other: CanvasView) -> None:
         """Show the photo of another canvas, in its memory, with its tone; labels and overlay of the last one go."""

@@ -163,6 +163,11 @@ class CrfPanel(QWidget):
         self._show_preset()
 
     @property
+    def presets(self) -> tuple[list[Preset], list[Preset]]:
+        """The built-in presets that are offered, and the person's own."""
+        return [preset for preset in self._presets if preset not in self._own], list(self._own)
+
+    @property
     def own_preset(self) -> Preset | None:
         """The person's own preset that is shown, if it is one of them."""
         preset = self._presets[self.preset_box.currentIndex()] if self._shows_preset() else None
