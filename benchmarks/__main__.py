@@ -3,7 +3,7 @@
 A benchmark is a module of this package with ``NAME`` (its own file name), ``DESCRIPTION`` (one line),
 ``add_arguments(parser)`` and ``run(args) -> dict``. ``rows`` of the result, a list of dicts with the same keys, is
 printed as a table, and so are several in ``tables``, by title; ``notes``, a list of sentences, below them; the whole
-result goes into the JSON file.
+result goes into the JSON file. The exit status is 1 if ``failed`` of the result is true.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> int:
     if args.json:
         document = {"benchmark": args.name, "machine": machine, **result}
         args.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 0
+    return 1 if result.get("failed") else 0
 
 
 if __name__ == "__main__":

@@ -193,8 +193,8 @@ def write_copy(project: Project, target: Path, documents: list[Document], states
             for item_id, state in states.items():
                 copy.set_state(item_id, state)
             for document in documents:
-                copy.save_map(document.item.id, document.class_map.labels, document.class_map.pinned)
-                copy.set_crf(document.item.id, document.crf.to_dict())
+                class_map, crf = document.class_map, document.crf.to_dict()
+                copy.save_map(document.item.id, class_map.labels, class_map.pinned, crf=crf)
     except StudioError:
         target.unlink(missing_ok=True)
         raise

@@ -325,7 +325,15 @@ class Project:
 
     # --- Class maps -------------------------------------------------------------------------------------------------
 
-    def save_map(self, item_id: int, labels: Labels, pinned: Mask | None, *, state: str | None = None) -> None:
+    def save_map(
+        self,
+        item_id: int,
+        labels: Labels,
+        pinned: Mask | None,
+        *,
+        state: str | None = None,
+        crf: Mapping[str, Any] | None = None,
+    ) -> None:
         """Save an item's class map; on disk when the call returns.
 
         Parameters
@@ -335,8 +343,8 @@ class Project:
             Not to be changed by another thread during the call.
         pinned : (H, W) bool array, optional
             None is the same as no pixel pinned.
-        state : str, optional
-            Saved with it, in the same transaction.
+        state, crf : optional
+            Saved with it, in the same transaction; as by `set_state` and `set_crf`.
 
         Raises
         ------
@@ -354,7 +362,8 @@ class Project:
         with self._writing() as connection:
             connection.execute("INSERT OR REPLACE INTO maps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (item_id, *row, now))
             connection.execute(
-                "UPDATE items SET changed_at = ?, state = coalesce(?, state) WHERE id = ?", (now, state, item_id)
+                "UPDATE items SET changed_at = ?, state = coalesce(?, state), crf = coalesce(?, crf) WHERE id = ?",
+                (now, state, None if crf is None else json.dumps(dict(crf)), item_id),
             )
             write_figures(connection, item_id, figures)
         self.figures.saved(item_id)
