@@ -33,6 +33,7 @@ KNOWN = (
     "palette or gray PNG masks, CVAT colour masks with labelmap.txt, black and white masks per class, "
     "labelme JSON, COCO JSON, Cityscapes labelIds"
 )
+_SAMPLE = 6
 _CITYSCAPES_IDS = "_labelIds.png"
 _CITYSCAPES_TRAIN_IDS = "_labelTrainIds.png"
 
@@ -157,12 +158,13 @@ def _from_masks(folder: Path, masks: Sequence[Path], photos: Sequence[Path]) -> 
         if len(names) > 1 or (layers and not entries):
             return BinaryMasks(folder, layers, names)
     label_set = _stated_classes(folder)
-    if label_set is None and entries and all(is_black_and_white(mask) for mask in list(entries.values())[:6]):
+    sample = _sample(list(entries.values()) or masks)
+    if label_set is None and entries and all(is_black_and_white(mask) for mask in sample):
         # Pictures of 0 and 255 alone show one class; its name can only be the folder's.
         return BinaryMasks(
             folder, {photo: {mask.parent.name: mask} for photo, mask in entries.items()}, _parents(masks)
         )
-    first = next(iter(entries.values()), masks[0])
+    first = sample[0]
     if png_header(first).colour_type in (RGB, RGBA):
         if label_set is None:
             raise StudioError(
@@ -218,10 +220,34 @@ def _layers(
                     break
         if photo is not None:
             layers.setdefault(photo, {}).setdefault(name, mask)
-    sample = [file for files in list(layers.values())[:3] for file in files.values()][:6]
-    if not all(is_binary(file) for file in sample):
+    files = [file for files in list(layers.values())[:3] for file in files.values()]
+    if files and not all(is_binary(file) for file in _sample(files)):
         return {}, []
     return layers, sorted({name for files in layers.values() for name in files})
+
+
+def _sample(masks: Sequence[Path]) -> list[Path]:
+    """Up to six masks to tell the format by; a file among them that is no PNG is its photo's problem alone.
+
+    Raises
+    ------
+    StudioError
+        If all are something else: about the first.
+    """
+    found: list[Path] = []
+    problem: StudioError | None = None
+    for mask in masks:
+        try:
+            png_header(mask)
+        except StudioError as error:
+            problem = problem or error
+            continue
+        found.append(mask)
+        if len(found) == _SAMPLE:
+            break
+    if not found and problem is not None:
+        raise problem
+    return found
 
 
 def _parents(masks: Sequence[Path]) -> list[str]:

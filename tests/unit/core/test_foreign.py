@@ -56,6 +56,14 @@ def test_palette_masks_come_back_bit_for_bit_under_vocs_names(tmp_path, photos, 
     assert source.name_of(12) == "dog"
 
 
+def test_a_jpeg_among_the_masks_is_the_problem_of_its_photo_alone(tmp_path, photos, labels):
+    save_png(tmp_path / "masks/dog_2.png", labels)
+    PilImage.new("RGB", (8, 6)).save(tmp_path / "masks/dog_1.png", format="JPEG")
+    found = count_source(find_labels(tmp_path / "masks", photos))
+    assert found.usable == [photos[1]]
+    assert "is a JPEG" in str(found.problems[0])
+
+
 def test_gray_masks_have_ids_that_nothing_names(tmp_path, photos, labels):
     save_png(tmp_path / "gray/dog_2_mask.png", labels)
     source = find_labels(tmp_path / "gray", photos)
