@@ -10,8 +10,6 @@ from benchmarks.crash import PROMISE_S, kill_programs
 from benchmarks.small_disk import SmallDisk
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the programs are forked from one")
-    not hasattr(os, "fork"), reason="the programs are forked from one that has imported all"
-)
 
 
 def test_killed_at_any_moment_it_loses_nothing_old_and_a_cut_log_keeps_every_whole_transaction() -> None:
