@@ -60,35 +60,43 @@ def run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     config = read_config(options.config)
     if options.output is not None:
         config = replace(config, output=options.output.resolve())
-    if options.crops is not None and not options.resume:
-        config = replace(config, schedule=replace(config.schedule, crops=options.crops))
     # Before photos are decoded and a teacher is asked, which takes minutes.
-    resumes = options.resume and (config.output / "checkpoint.pt").exists()
-    if not resumes and (config.output / "checkpoint.pt").exists():
+    resumes = (config.output / "checkpoint.pt").exists()
+    if resumes and not options.resume:
         raise StudioError(
             "there is a run in this folder already",
             path=config.output,
             hint="Go on with --resume, or give another folder with --output.",
         )
+    if options.crops is not None and not resumes:
+        config = replace(config, schedule=replace(config.schedule, crops=options.crops))
 
     from deeplab_studio.engine import resolve_device
     from deeplab_studio.training.loop import Trainer
+    from deeplab_studio.training.precision import is_out_of_memory
     from deeplab_studio.training.prepare import prepare
 
     _use_processors(options.threads)
     device = resolve_device(options.device)
     report = Report()
     display = _Display(report)
-    with display.shown():
-        material = prepare(config, device, on_problem=report.fail, on_notice=display.notice, progress=display.preparing)
-        trainer = Trainer(config, material, device, display.notice, display.training)
-        if resumes:
-            trainer.resume(options.crops)
-            display.notice(f"Going on after {trainer.crops} of {trainer.plan.total} crops.")
-        elif options.resume:
-            display.notice("There is no checkpoint to go on from: starting anew.")
-        with _stopped_by_signals(trainer):
-            finished = trainer.run()
+    try:
+        with display.shown():
+            material = prepare(
+                config, device, on_problem=report.fail, on_notice=display.notice, progress=display.preparing
+            )
+            trainer = Trainer(config, material, device, display.notice, display.training)
+            if resumes:
+                trainer.resume(options.crops)
+                display.notice(f"Going on after {trainer.crops} of {trainer.plan.total} crops.")
+            elif options.resume:
+                display.notice("There is no checkpoint to go on from: starting anew.")
+            with _stopped_by_signals(trainer):
+                finished = trainer.run()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise StudioError("there is not enough memory to train", hint="Close other programs.") from error
     if not finished:
         display.notice(f"Stopped after {trainer.crops} crops; go on with --resume.")
         return _INTERRUPTED

@@ -104,15 +104,15 @@ class CropMaker:
             return torch.from_numpy(np.stack(arrays))
 
         features = None if self._teacher is None else stacked([self._teacher.features[i] for i in indices])
-        matrices = (None, None) if features is None else (stacked(rows), stacked(columns))
         mixed = self._boxes(first, count, phase.crop)
         return Batch(
-            _mix(stacked(pixels), mixed, 1),
-            _mix(stacked(targets), mixed, augment.TARGET_STRIDE),
-            _mix(stacked(inside), mixed, TEACHER_STRIDE),
-            features,
-            *matrices,
-            None if mixed is None else _at_stride(mixed, phase.crop, TEACHER_STRIDE),
+            pixels=_mix(stacked(pixels), mixed, 1),
+            target=_mix(stacked(targets), mixed, augment.TARGET_STRIDE),
+            inside=_mix(stacked(inside), mixed, TEACHER_STRIDE),
+            features=features,
+            rows=None if features is None else stacked(rows),
+            columns=None if features is None else stacked(columns),
+            mixed=None if mixed is None else _at_stride(mixed, phase.crop, TEACHER_STRIDE),
         )
 
     def _boxes(self, first: int, count: int, side: int) -> Tensor | None:

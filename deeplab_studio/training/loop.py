@@ -30,7 +30,7 @@ from deeplab_studio.training.joint import JointNetwork, initialise
 from deeplab_studio.training.loader import Batch, CropMaker, Prefetcher
 from deeplab_studio.training.optimizers import RunningMean, make_optimizers
 from deeplab_studio.training.photos import Photos
-from deeplab_studio.training.precision import autocast, computes_bfloat16
+from deeplab_studio.training.precision import autocast, computes_bfloat16, is_out_of_memory
 from deeplab_studio.training.records import Records
 from deeplab_studio.training.sampling import class_weights, repeat_factors
 from deeplab_studio.training.schedule import Plan, phase_at
@@ -177,7 +177,7 @@ class Trainer:
                         self.save()
                         saved = time.monotonic()
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             return False
         return True
@@ -204,8 +204,9 @@ class Trainer:
         def make() -> Iterator[Batch]:
             crops = first
             while crops < total:
-                yield self._maker.batch(crops, batch, phase_at(phases, crops / total))
-                crops += batch
+                count = max(2, min(batch, total - crops))
+                yield self._maker.batch(crops, count, phase_at(phases, crops / total))
+                crops += count
 
         prefetcher = Prefetcher(make)
         try:
@@ -425,10 +426,3 @@ class _Window:
     def speed(self, crops: int) -> float:
         """Crops a second."""
         return (crops - self._first) / max(1e-9, time.monotonic() - self._began)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error).lower()
-    return any(words in text for words in ("out of memory", "not enough memory", "can't allocate memory"))

@@ -1,4 +1,4 @@
-"""Which numbers convolutions compute with."""
+"""What the processor can do: which numbers it computes with, and whether its memory suffices."""
 
 from __future__ import annotations
 
@@ -25,3 +25,11 @@ def computes_bfloat16(wanted: str, device: str) -> bool:
 def autocast(device: str, bfloat16: bool) -> torch.autocast:
     """Convolutions in bfloat16 while in the context, if wanted."""
     return torch.autocast(device.split(":")[0], torch.bfloat16, enabled=bfloat16)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: CUDA has an exception of its own for it, the others say it in words."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return any(words in text for words in ("out of memory", "not enough memory", "can't allocate memory"))
