@@ -41,6 +41,7 @@ versions = ["v3"]
 output = "run"
 seed = 3
 checkpoint_seconds = 3600
+log_steps = 10
 precision = "float32"
 [data]
 train = "{train.as_posix()}"

@@ -187,6 +187,8 @@ class TrainingConfig:
     seed : int
     checkpoint_seconds : int
         Seconds between two checkpoints.
+    log_steps : int
+        Steps whose losses are averaged to one line of the log.
     precision : {"auto", "bfloat16", "float32"}
         Of convolutions; "auto" is bfloat16 where the processor computes with it.
     half : bool
@@ -205,6 +207,7 @@ class TrainingConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     seed: int = 0
     checkpoint_seconds: int = 240
+    log_steps: int = 50
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     half: bool = False
     licence: str = ""
@@ -302,6 +305,7 @@ def _check(config: TrainingConfig) -> None:
         ("data.photo_side", config.data.photo_side, 32),
         ("evaluation.side", evaluation.side, 32),
         ("checkpoint_seconds", config.checkpoint_seconds, 1),
+        ("log_steps", config.log_steps, 1),
     ):
         if value < least:
             raise ValueError(f"{name} is {value}, it must be at least {least}")

@@ -41,8 +41,6 @@ _IDENTITY = ("versions", "classes", "optimizer", "features")
 """What a checkpoint says of its run that must be so in the run that goes on from it."""
 
 _FORMAT = 1
-_LOGGED_EVERY = 50
-"""Steps whose losses are averaged to one line of the log."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +165,7 @@ class Trainer:
                     parts = self._step(batches.next())
                     window.add(parts)
                     self._progress(self.crops, self.plan.total, parts["loss"])
-                    if self.steps % _LOGGED_EVERY == 0:
+                    if self.steps % self.config.log_steps == 0:
                         self._log(window, before)
                         window = _Window(self.crops)
                     if self._due(before):

@@ -73,7 +73,13 @@ def test_the_teacher_is_asked_where_the_crop_looks(photos: Photos, teacher: Teac
     inside = batch.inside.bool()
     for crop, within in zip(seen, inside, strict=True):
         assert np.ptp(crop[0][within].numpy()) == pytest.approx(0, abs=1e-5)
-    assert sorted(round(float(crop[0][within][0])) for crop, within in zip(seen, inside, strict=True)) == [0, 1, 2, 3, 4]
+    assert sorted(round(float(crop[0][within][0])) for crop, within in zip(seen, inside, strict=True)) == [
+        0,
+        1,
+        2,
+        3,
+        4,
+    ]
     # A photo of 64 x 48 pixels lies at the top of its crop or below: rows of cells follow each other ten pixels apart.
     rows = seen[0, 1][inside[0].any(1)][:, 4]
     assert (rows.diff() >= 0).all()
