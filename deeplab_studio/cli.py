@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "compare models, with a report",
     "logits": "write the network's own scores of one image",
     "models": "get, convert, check and take apart models",
+    "voc": "check Pascal VOC data sets, convert labels",
     "train": "teach models on a Pascal VOC data set",
 }
 """Every command and what it does; each is a module of `deeplab_studio.commands`."""

@@ -41,7 +41,7 @@ class SourceCounts:
 
 def count_source(
     source: LabelSource[object],
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float], object] | None = None,
     cancel: CancelToken | None = None,
 ) -> SourceCounts:
     """Read all labels of a source once.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deeplab_studio.core.errors import StudioError
 from deeplab_studio.core.files import atomic_write, explain_os_error
-from deeplab_studio.core.labels import VOC_LABELS, VOID, Colour, LabelClass, LabelSet, voc_palette
+from deeplab_studio.core.labels import VOC_LABELS, VOID, VOID_COLOUR, Colour, LabelClass, LabelSet, voc_palette
 from deeplab_studio.core.voc.layout import VocLayout
 
 _HEADER = "# label:color_rgb:parts:actions"
@@ -52,8 +52,15 @@ def read_labelmap(path: Path) -> LabelSet:
     return _label_set(path, classes)
 
 
-def write_labelmap(path: Path, label_set: LabelSet) -> None:
+def write_labelmap(path: Path, label_set: LabelSet, *, void: bool = False) -> None:
     """Write ``labelmap.txt`` as CVAT does.
+
+    Parameters
+    ----------
+    path : Path
+    label_set : LabelSet
+    void : bool
+        Whether to name Pascal VOC's colour of void too, "ignored": for masks whose pixels are colours.
 
     Raises
     ------
@@ -68,6 +75,8 @@ def write_labelmap(path: Path, label_set: LabelSet) -> None:
                 hint="Rename the class: no colon, no '#' at its start, no blanks around it, no line break, not void.",
             )
     lines = [_HEADER, *(f"{label.name}:{','.join(map(str, label.colour))}::" for label in label_set)]
+    if void:
+        lines.append(f"ignored:{','.join(map(str, VOID_COLOUR))}::")
     with atomic_write(path) as temporary:
         temporary.write_bytes("".join(f"{line}\n" for line in lines).encode())
 

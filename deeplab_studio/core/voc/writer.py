@@ -45,11 +45,14 @@ class ExportItem:
     labels : callable
         Gives the class map, (H, W) uint8 at the upright photo's size; called once, when the item's turn comes. A
         StudioError it raises becomes a problem of this item.
+    split : {"train", "val"}, optional
+        The list it goes to; by `split_of` if left out.
     """
 
     name: str
     image: Path
     labels: Callable[[], Labels]
+    split: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +304,7 @@ class _Export:
             return
         self._seen.add(item_id.casefold())
         way = self._write_files(item_id, photo, labels)
-        split = self._split.setdefault(item_id, split_of(item_id, val_share))
+        split = self._split.setdefault(item_id, item.split or split_of(item_id, val_share))
         self.report.items.append(ExportedItem(item.name, item_id, split, way))
 
     def write_lists(self) -> None:
