@@ -32,7 +32,6 @@ from deeplab_studio.app.inspector import ModelInspector
 from deeplab_studio.app.keyboard import Keyboard
 from deeplab_studio.app.label_import import LABEL_SUFFIXES, LabelImport
 from deeplab_studio.app.label_sets import LabelSets
-from deeplab_studio.app.leaving import Leaving
 from deeplab_studio.app.models import ModelChoices
 from deeplab_studio.app.panels.classes import ClassesPanel
 from deeplab_studio.app.panels.crf import CrfPanel
@@ -44,6 +43,7 @@ from deeplab_studio.app.panels.status import StatusArea
 from deeplab_studio.app.panels.view import ViewPanel
 from deeplab_studio.app.readout import Readout
 from deeplab_studio.app.region_tools import RegionTools
+from deeplab_studio.app.safekeeping import Safekeeping
 from deeplab_studio.app.session import Session
 from deeplab_studio.app.stage_view import StageView
 from deeplab_studio.app.statistics_view import StatisticsView
@@ -93,8 +93,7 @@ class MainWindow(QMainWindow):
         )
         self.comparing = Comparing(around, self)
         self.dialogs = Dialogs(self)
-        self.leaving = Leaving(self.session, self)
-        self.session.may_leave = partial(self.leaving.settle, closing=False)
+        self.safekeeping = Safekeeping(self)
         self.file_list = FileList(
             self.session, self.files_panel, self.dialogs.show_in_folder, self.canvas.finish_gesture, self
         )
@@ -337,6 +336,7 @@ class MainWindow(QMainWindow):
         self.activity.watch()
         self.crf_tools.presets.load()
         self.models.load_last()
+        self.safekeeping.last_run.look()
 
     # What the session tells
 
@@ -449,7 +449,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save everything and end."""
         self.canvas.finish_gesture()
-        if not self.leaving.settle(closing=True):
+        if not self.safekeeping.may_close():
             event.ignore()
             return
         self.comparing.close()
@@ -467,6 +467,7 @@ class MainWindow(QMainWindow):
         self.geometry_choice.close()
         self.toolbox.close()
         self.session.close()
+        self.safekeeping.close()
         self.settings.sync()
         super().closeEvent(event)
 

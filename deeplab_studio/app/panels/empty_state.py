@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QObject, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from deeplab_studio.app.icons import icon, paint_icon
 from deeplab_studio.app.panels.controls import GAP, small_font, text_button
@@ -45,6 +45,7 @@ class EmptyState(QWidget):
         self._mode: Mode | None = None
         self._dropping = False
         self.recent_buttons: list[QToolButton] = []
+        self._interrupted_act: Callable[[], None] | None = None
         self._image_page = self._build_image_page()
         self._model_page = self._build_model_page()
         whole = QVBoxLayout(self)
@@ -78,6 +79,14 @@ class EmptyState(QWidget):
         for button in self.recent_buttons:
             self._recent.addWidget(button)
         self._recent_title.setVisible(bool(self.recent_buttons))
+        self._place()
+
+    def set_interrupted(self, text: str, button: str = "", act: Callable[[], None] | None = None) -> None:
+        """Say what the last run left open, with a button that opens it; an empty text takes that away."""
+        self._interrupted_label.setText(text)
+        self.interrupted_button.setText(button)
+        self._interrupted_act = act
+        self._interrupted.setVisible(bool(text))
         self._place()
 
     def set_dropping(self, dropping: bool) -> None:
@@ -138,6 +147,8 @@ class EmptyState(QWidget):
         column.addSpacing(GAP)
         column.addLayout(_buttons(self.open_images_button, self.open_folder_button))
         column.addSpacing(GAP)
+        self._interrupted = self._build_interrupted()
+        column.addWidget(self._interrupted)
         self._recent_title = _text(self.tr("Recent"))
         column.addWidget(self._recent_title)
         self._recent = QVBoxLayout()
@@ -145,6 +156,21 @@ class EmptyState(QWidget):
         column.addLayout(self._recent)
         self._recent_title.hide()
         return page
+
+    def _build_interrupted(self) -> QWidget:
+        box = QFrame()
+        box.setFrameShape(QFrame.Shape.StyledPanel)
+        self._interrupted_label = QLabel()
+        self._interrupted_label.setWordWrap(True)
+        self.interrupted_button = text_button("recent", "")
+        self.interrupted_button.clicked.connect(lambda: self._interrupted_act and self._interrupted_act())
+        row = QHBoxLayout(box)
+        row.setContentsMargins(GAP, GAP, GAP, GAP)
+        row.setSpacing(GAP)
+        row.addWidget(self._interrupted_label, 1)
+        row.addWidget(self.interrupted_button)
+        box.hide()
+        return box
 
     def _build_model_page(self) -> QWidget:
         page = QWidget()
