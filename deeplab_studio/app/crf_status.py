@@ -47,26 +47,31 @@ class CrfStatus(QObject):
         if refined is None:
             return
         document = self._session.current
-        milliseconds = round(refined.milliseconds)
+        taken = self._duration(refined.milliseconds)
         height, width = refined.labels.shape
         if refined.exact:
-            text = self.tr("Exact, {0} ms").format(milliseconds)
+            text = self.tr("Exact, {0}").format(taken)
         elif document is not None and document.class_map.shape != (height, width):
-            text = self.tr("Preview at {0} × {1}, {2} ms").format(width, height, milliseconds)
+            text = self.tr("Preview at {0} × {1}, {2}").format(width, height, taken)
         else:
-            text = self.tr("Preview, {0} ms").format(milliseconds)
+            text = self.tr("Preview, {0}").format(taken)
         self._say(text, refined, "exact" if refined.exact else "preview")
 
     def _on_refined(self, refined: Refined) -> None:
         if refined.settings.on:
-            text = self.tr("Exact at full size, {0} ms").format(round(refined.milliseconds))
+            taken = self._duration(refined.milliseconds)
+            text = self.tr("Exact at full size, {0}").format(taken)
             if refined.scale < 1:
                 size = f"{refined.labels.size * refined.scale**2 / 1e6:.1f}"
-                seconds = f"{refined.milliseconds / 1000:.1f}"
-                text = self.tr("At {0} megapixels to spare memory, {1} s").format(size, seconds)
+                text = self.tr("At {0} megapixels to spare memory, {1}").format(size, taken)
             self._say(text, refined, "exact" if refined.scale == 1 else "preview")
         else:
             self._panel.set_status(self.tr("Off: the prediction as it is"), "off")
+
+    def _duration(self, milliseconds: float) -> str:
+        if milliseconds < 1000:
+            return self.tr("{0} ms").format(round(milliseconds))
+        return self.tr("{0} s").format(f"{milliseconds / 1000:.1f}")
 
     def _say(self, text: str, refined: Refined, shown: Shown) -> None:
         self._panel.set_status(self.tr("{0} · {1}").format(text, engine_name(refined.engine)), shown)

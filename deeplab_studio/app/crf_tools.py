@@ -79,6 +79,7 @@ class CrfTools(QObject):
                 menu.addAction(actions[action_id])
             else:
                 menu.addSeparator()
+        menu.addSeparator()
         engines = menu.addMenu(self.tr("Engine"))
         engines.setToolTipsVisible(True)
         engines.addActions([actions[action_id] for action_id in ENGINES])

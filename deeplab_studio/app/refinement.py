@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from deeplab_studio.crf.backends import Backend, Engine
     from deeplab_studio.engine.refiner import Refiner
     from deeplab_studio.engine.stages import Trace
+
+
+TRACE_EVERY = 0.15
+"""Seconds. Small pictures of the stages follow a slider this often."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,8 @@ class Refinement(QObject):
     refined : Refined
         The exact result for the settings asked for last.
     traced : Traced
-        Comes just before the picture it belongs to, while `tracing`, or by itself.
+        Comes just before the picture it belongs to, while `tracing`, or by itself. Pictures of a drag come without it
+        if there was one a moment ago, unless `tracing_all`.
     failed : StudioError
     """
 
@@ -108,7 +114,10 @@ class Refinement(QObject):
         super().__init__(parent)
         self.lane = Lane("crf", self)
         self.tracing = False
-        """Whether somebody looks at the stages: then every run keeps them."""
+        """Whether somebody looks at the stages: then runs keep them."""
+        self.tracing_all = False
+        """Whether a stage is on the canvas, so that every picture of a drag is needed with its stages."""
+        self._traced_at = -math.inf
         self._refiner: tuple[Document, tuple[Engine, str], Refiner] | None = None
         self._engine: tuple[Engine, str] = "auto", "cpu"
         self._level = 0  # the next photo's previews are as large as this one's proved fast enough
@@ -188,8 +197,9 @@ class Refinement(QObject):
             trace: Trace | None = None
             preview = refiner.large if only_trace else not exact
             is_exact = exact or not refiner.has_preview
-            if only_trace or (self.tracing and not (exact and refiner.large)):
+            if only_trace or (self._wants_trace(start, exact=exact) and not (exact and refiner.large)):
                 result, trace = refiner.trace(params, evidence, preview=preview, cancel=job.token)
+                self._traced_at = time.perf_counter()
             elif settings.on:
                 result = refiner.refine(params, evidence, preview=preview, cancel=job.token)
             if not settings.on and not only_trace:
@@ -220,6 +230,10 @@ class Refinement(QObject):
 
         priority = {"live": 2, "exact": 1, "trace": 0}[key]
         self.lane.submit(key, work, done, self.failed.emit, priority=priority, interrupt=key != "live")
+
+    def _wants_trace(self, now: float, *, exact: bool) -> bool:
+        """Whether this run keeps its stages: that takes time which the picture under a slider does not have."""
+        return self.tracing and (exact or self.tracing_all or now - self._traced_at >= TRACE_EVERY)
 
     def _refiner_of(self, document: Document) -> Refiner:
         """The one refiner kept, of the image on screen. Only the lane's thread calls this."""

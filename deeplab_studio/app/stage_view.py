@@ -377,6 +377,7 @@ class StageView(QObject):
 
     def _show_picture(self) -> None:
         """Put the chosen stage on the canvas, soon."""
+        self._session.refinement.tracing_all = (self._stage, self._view) != (RESULT, "classes")
         if self._kernel_on:
             return
         document = self._session.current

@@ -145,7 +145,8 @@ class KernelCore:
             last = iteration == iterations
             self._step(q if last or on_iteration is not None else None, None, last=last)
             if on_iteration is not None:
-                on_iteration(iteration, q.copy())
+                on_iteration(iteration, q.copy() if last else q)
+                q = q if last else np.empty_like(q)
         return q
 
     def labels(self, evidence: Evidence, params: CrfParams, cancel: CancelToken | None) -> npt.NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from deeplab_studio.app.document import CrfSettings
 from deeplab_studio.app.window import MainWindow
 from deeplab_studio.crf.params import CrfParams
 from deeplab_studio.engine.stages import COARSE, PHOTO, RESULT, UPSAMPLED, Stage
@@ -274,3 +276,30 @@ def test_a_large_photo_is_traced_smaller(window: MainWindow, qtbot: QtBot, tmp_p
     height, width = window.stages.traced.trace.size
     assert height * width <= 410_000
     assert window.stages.traced.settings.params == CrfParams()
+
+
+def test_pictures_of_a_drag_wait_for_the_stages_only_if_one_is_on_the_canvas(scored: MainWindow, qtbot: QtBot) -> None:
+    refinement = scored.session.refinement
+    traced: list[object] = []
+    refinement.traced.connect(traced.append)
+
+    def follow(weight: float) -> int:
+        before = len(traced)
+        settings = CrfSettings(True, CrfParams(weight))
+        with qtbot.waitSignal(scored.session.previewed, timeout=30_000):
+            scored.session.set_crf(settings, live=True)
+        return len(traced) - before
+
+    refinement._traced_at = -math.inf
+    assert follow(5) == 1  # the strip was shown nothing for a while
+    refinement._traced_at = math.inf  # it was shown something just now
+    assert follow(6) == 0
+    scored.stages.show_stage(UPSAMPLED)
+    assert follow(7) == 1
+    scored.stages.show_stage(RESULT)
+    assert follow(8) == 0
+    with qtbot.waitSignal(refinement.traced, timeout=30_000):
+        scored.session.set_crf(CrfSettings(True, CrfParams(8)), live=False)
+    wait_idle(qtbot, scored)
+    assert scored.stages.traced is traced[-1]
+    assert traced[-1].settings.params == CrfParams(8)
