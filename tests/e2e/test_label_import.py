@@ -20,7 +20,9 @@ from pytestqt.qtbot import QtBot
 from deeplab_studio.app.label_import_dialog import LabelImportDialog
 from deeplab_studio.app.panels.mapping_table import NEW, SKIP
 from deeplab_studio.app.window import MainWindow
-from deeplab_studio.core.labels import VOC_LABELS, VOID, LabelSet
+from deeplab_studio.core import project_labels
+from deeplab_studio.core.labels import VOC_LABELS, VOID, LabelClass, LabelSet
+from deeplab_studio.core.relabel import Relabelling, with_classes
 from deeplab_studio.core.voc import write_labelmap, write_mask
 from tests.e2e.kit import wait_for_photo
 
@@ -232,6 +234,24 @@ def test_one_undo_takes_all_of_it_back_and_redo_brings_it_again(
     assert state(window) == ["in progress"] * 3
 
 
+def test_strokes_under_an_import_go_when_it_can_no_longer_be_taken_back(
+    open_window: MainWindow, photos: list[Path], tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project_labels, "KEPT_STEPS", 1)
+    window = open_window
+    brush(window)
+    dialog = look(window, write_masks(tmp_path / "masks", photos), qtbot)
+    dialog.replace_button.setChecked(True)
+    bring_in(window, dialog, qtbot)
+    change, _ = with_classes(VOC_LABELS, [LabelClass("hound", (1, 2, 3))])
+    window.session.edits.relabel(Relabelling(change.old, change.new, change.table, "Add class hound"))
+    settle(window, qtbot)
+    window.session.undo()
+    settle(window, qtbot)
+    assert window.session.edits.undo_name is None
+    assert np.array_equal(window.session.current.class_map.labels, drawn())
+
+
 def test_labels_of_ones_own_are_kept_unless_asked(
     open_window: MainWindow, photos: list[Path], tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -356,9 +376,6 @@ def test_a_json_dropped_on_an_empty_window_asks_for_the_photos(
 def test_undoing_a_change_of_classes_meanwhile_ends_the_dialog(
     open_window: MainWindow, photos: list[Path], tmp_path: Path, qtbot: QtBot
 ) -> None:
-    from deeplab_studio.core.labels import LabelClass
-    from deeplab_studio.core.relabel import Relabelling, with_classes
-
     window = open_window
     change, _ = with_classes(VOC_LABELS, [LabelClass("hound", (1, 2, 3))])
     window.session.edits.relabel(Relabelling(change.old, change.new, change.table, "Add class hound"))
