@@ -144,7 +144,7 @@ class LastRun(QObject):
         self._mark.remove()
 
     def _sentence(self, name: str) -> str:
-        text = self.tr("DeepLab Studio ended unexpectedly. {0} was restored up to the last change.")
+        text = self.tr("DeepLab Studio ended unexpectedly. “{0}” was restored up to the last change.")
         return text.format(name)
 
     def _open(self) -> None:

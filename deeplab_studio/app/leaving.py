@@ -122,7 +122,7 @@ class Leaving(QObject):
         box.setInformativeText("" if problem is None else str(problem))
         roles = QMessageBox.ButtonRole
         again = box.addButton(self.tr("Try again"), roles.AcceptRole)
-        copy = box.addButton(self.tr("Save a copy elsewhere…"), roles.ActionRole)
+        copy = box.addButton(self.tr("Save a copy elsewhere…"), roles.AcceptRole)
         lose_text = self.tr("Close and lose them") if closing else self.tr("Leave and lose them")
         lose = box.addButton(lose_text, roles.DestructiveRole)
         stay = box.addButton(self.tr("Keep working"), roles.RejectRole)

@@ -27,12 +27,24 @@ class Safekeeping(QObject):
         super().__init__(window)
         from platformdirs import user_state_path
 
+        self._window = window
         session = window.session
         marks = user_state_path("deeplab-studio", appauthor=False) / "running"
         self.leaving = Leaving(session, window)
         self.backups = Backups(session, window.status_area, window.open_paths, self)
         self.last_run = LastRun(session, window.empty_state, window.status_area, window, marks)
         session.may_leave = partial(self.leaving.settle, closing=False)
+        self._notices = window.status_area.notices
+        self._told: set[str] = set()
+        session.autosave.failed.connect(lambda error: self._told.add(str(error)))
+        session.autosave.recovered.connect(self._on_recovered)
+
+    def _on_recovered(self) -> None:
+        """What could not be saved is: the messages about it have had their day."""
+        for text in self._told:
+            self._notices.withdraw(text)
+        self._told.clear()
+        self._window.session.noticed.emit("success", self.tr("Everything is saved again."))
 
     def may_close(self) -> bool:
         """Save everything; whether the window may close."""

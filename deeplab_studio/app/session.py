@@ -116,7 +116,6 @@ class Session(QObject):
         self.autosave = Autosave(self.disk, self._shelf.documents, self)
         self.autosave.due.connect(self.save)
         self.autosave.failed.connect(self._on_failed)
-        self.autosave.recovered.connect(lambda: self.noticed.emit("success", self.tr("Everything is saved again.")))
         self.edits = Edits(self, self.autosave, settings.get("memory/history_bytes"))
         self.edits.changed.connect(self.historyChanged)
         self.edits.labelsChanged.connect(self.labelsChanged)

@@ -204,6 +204,7 @@ def test_states_are_saved_as_soon_as_there_is_room(
     session.save()
     qtbot.waitUntil(lambda: not session.unsaved)
     assert ("success", "Everything is saved again.") in told
+    assert labelling.status_area.notices.current.text == "Everything is saved again."
     assert labelling.close()
     with Project.for_folder(photos[0].parent) as project:
         assert project.item(second).state == "done"

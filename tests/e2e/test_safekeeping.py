@@ -24,7 +24,7 @@ from deeplab_studio.core.project_backups import backups, make_backup
 from tests.e2e.kit import wait_for_photo
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ENDED = "DeepLab Studio ended unexpectedly. my photos was restored up to the last change."
+ENDED = "DeepLab Studio ended unexpectedly. “my photos” was restored up to the last change."
 
 
 @pytest.fixture(autouse=True)

@@ -127,6 +127,13 @@ class NoticeLine(QWidget):
             self._queue.popleft()
         self._show()
 
+    def withdraw(self, text: str) -> None:
+        """Take a message away that is no longer true, shown or waiting."""
+        left = deque(notice for notice in self._queue if notice.text != text)
+        if len(left) != len(self._queue):
+            self._queue = left
+            self._show()
+
     def _act(self) -> None:
         notice = self.current
         self.dismiss()
