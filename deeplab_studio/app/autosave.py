@@ -13,6 +13,7 @@ from deeplab_studio.core.errors import StudioError
 
 if TYPE_CHECKING:
     from deeplab_studio.app.document import CrfSettings, Document
+    from deeplab_studio.app.painting import Painting
     from deeplab_studio.core.project import Project
     from deeplab_studio.core.project_labels import MapStamp
 
@@ -27,14 +28,19 @@ RETRY_MS = 5000
 
 
 class Autosave(QObject):
-    """Decides when to save, and writes in the lane of the disk. What cannot be written is tried again until it can.
+    """Decides when to save, and writes in a lane of its own: reading a photo can take longer than the two seconds.
+
+    What cannot be written is tried again until it can.
 
     Parameters
     ----------
-    disk : Lane
     documents : callable
         The images that are in memory.
     parent : QObject, optional
+
+    Attributes
+    ----------
+    lane : Lane
 
     Signals
     -------
@@ -50,9 +56,9 @@ class Autosave(QObject):
     failed = Signal(object)
     recovered = Signal()
 
-    def __init__(self, disk: Lane, documents: Callable[[], list[Document]], parent: QObject | None = None) -> None:
+    def __init__(self, documents: Callable[[], list[Document]], parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._disk = disk
+        self.lane = Lane("saving", self)
         self._documents = documents
         self._crf: tuple[Project, CrfSettings] | None = None
         self._states: dict[int, str] = {}
@@ -92,12 +98,21 @@ class Autosave(QObject):
         if not self._at_latest.isActive():
             self._at_latest.start(AT_LATEST_MS)
 
-    def save(self, project: Project, crf: CrfSettings) -> None:
+    def stroke_began(self) -> None:
+        """Note that something is being painted: it is saved without waiting for the end of the stroke."""
+        if not self._at_latest.isActive():
+            self._at_latest.start(AT_LATEST_MS)
+
+    def save(self, project: Project, crf: CrfSettings, painting: Painting) -> None:
         """Write those images that changed, and what new images of the data set start with, in the background."""
         self._rest.stop()
         self._at_latest.stop()
         if project.read_only:
             return
+        stroke = painting.painted_on
+        if stroke is not None:
+            stroke.edited = True
+            stroke.revision += 1
         changed = [document for document in self._documents() if document.submitted != document.revision]
         for document in changed:
             self._save(project, document)
@@ -109,6 +124,10 @@ class Autosave(QObject):
             self._settings["crf"] = crf.to_dict()
         if self._settings:
             self._save_settings(project)
+        if stroke is not None:
+            stroke.revision += 1  # it goes on, or is taken back
+        if painting.busy:
+            self.stroke_began()
 
     def save_states(self, project: Project, states: Mapping[int, str]) -> None:
         """Write the states of items, now and until it works."""
@@ -141,7 +160,7 @@ class Autosave(QObject):
                 raise self.problem
 
         done = None if on_done is None else lambda _nothing: on_done()
-        self._disk.submit(("tried", id(tried)), lambda _job: tried.set(), done, priority=40)
+        self.lane.submit(("tried", id(tried)), lambda _job: tried.set(), done, priority=40)
         return wait
 
     def forget(self) -> None:
@@ -232,4 +251,4 @@ class Autosave(QObject):
             self._at_latest.start(RETRY_MS)
             self.failed.emit(error)
 
-        self._disk.submit(key, run, done, failed, priority=priority, interrupt=False)
+        self.lane.submit(key, run, done, failed, priority=priority, interrupt=False)

@@ -115,7 +115,6 @@ class Backups(QObject):
             return
         root = project.root
         paths = [root] if root is not None else [item.path for item in session.items]
-        session.leave()
 
         def work(_job: Job) -> Restored | None:
             from deeplab_studio.core.project_backups import restore
@@ -129,5 +128,4 @@ class Backups(QObject):
                 session.noticed.emit("error", self.tr("No copy of the project can be read; it stays as it is."))
             self._open_paths(paths)
 
-        # After the data set is closed, which has priority 1.
-        session.disk.submit("go back", work, done, priority=0)
+        session.leave(lambda: session.disk.submit("go back", work, done))

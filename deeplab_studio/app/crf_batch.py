@@ -169,7 +169,7 @@ class CrfBatch(QObject):
             now = document.class_map.labels.copy(), document.class_map.pinned.copy()
         # What was saved a moment ago may still be on its way to the disk.
         saved = threading.Event()
-        self._session.disk.submit(("batch", item.id), lambda _job: saved.set(), priority=40)
+        self._session.autosave.when_tried(saved.set)
 
         def work(job: Job) -> _Outcome:
             while not saved.wait(0.05):

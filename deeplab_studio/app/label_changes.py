@@ -127,13 +127,7 @@ class LabelChanges(QObject):
             self._end(step, back, StudioError(project.notice or "the data set is open for reading only"))
             return
         session.save()
-        # Behind what is being saved, ahead of everything that reads.
-        session.disk.submit(
-            "label set",
-            lambda _job: None,
-            lambda _nothing: self._saved(project, step, incoming, back=back),
-            priority=40,
-        )
+        session.autosave.when_tried(lambda: self._saved(project, step, incoming, back=back))
 
     def _saved(self, project: Project, step: LabelStep, incoming: IncomingMaps | None, *, back: bool) -> None:
         session, token = self._session, self._token

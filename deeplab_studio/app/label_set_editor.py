@@ -120,10 +120,10 @@ class LabelSetEditor(QDialog):
             return count_all(project, masks, job)
 
         # Behind what is being saved: the last stroke counts too.
-        def start(_nothing: object) -> None:
+        def start() -> None:
             self._lane.submit("count", work, self._counted, self._count_failed)
 
-        session.disk.submit("label counts", lambda _job: None, start, priority=40)
+        session.autosave.when_tried(start)
 
     def _counted(self, counts: Counts) -> None:
         self._counts = counts

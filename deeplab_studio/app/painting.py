@@ -143,6 +143,11 @@ class Painting(QObject):
         """Whether a gesture is under way."""
         return self._stroke is not None
 
+    @property
+    def painted_on(self) -> Document | None:
+        """The image that the gesture under way has painted on so far, None if there is none."""
+        return self._document if self._stroke is not None and self._stroke.has_painted else None
+
     def ready(self) -> bool:
         """Whether a gesture can start; if not the person is told why."""
         if self._current() is None or self._stroke is not None:

@@ -20,6 +20,7 @@ from deeplab_studio.app.figures import ItemFigures
 from deeplab_studio.app.jobs import Job, Lane
 from deeplab_studio.app.painting import Painting
 from deeplab_studio.app.predictions import Prediction, Predictions, unmatched_notice
+from deeplab_studio.app.project_closing import ProjectClosing
 from deeplab_studio.app.refinement import Refined, Refinement
 from deeplab_studio.app.selection import Selection
 from deeplab_studio.core.errors import StudioError
@@ -113,9 +114,10 @@ class Session(QObject):
         self._chosen_by_opening: int | None = None
         self.may_leave: Callable[[], bool] = lambda: True
         """Asked before a data set gives way to another; the answer is no if something would be lost."""
-        self.autosave = Autosave(self.disk, self._shelf.documents, self)
+        self.autosave = Autosave(self._shelf.documents, self)
         self.autosave.due.connect(self.save)
         self.autosave.failed.connect(self._on_failed)
+        self._closing = ProjectClosing(self.autosave, self.disk)
         self.edits = Edits(self, self.autosave, settings.get("memory/history_bytes"))
         self.edits.changed.connect(self.historyChanged)
         self.edits.labelsChanged.connect(self.labelsChanged)
@@ -316,7 +318,7 @@ class Session(QObject):
     def save(self) -> None:
         """Write what changed to the project, in the background."""
         if self.project is not None:
-            self.autosave.save(self.project, self._crf)
+            self.autosave.save(self.project, self._crf, self.painting)
 
     def flush(self, on_done: Callable[[], None] | None = None) -> Callable[[], None]:
         """Save everything; see `Autosave.when_tried`."""
@@ -337,10 +339,8 @@ class Session(QObject):
         self.refinement.close()
         self.predictions.close()
         self.save()
-        self.disk.close(finish=True)
-        if self.project is not None:
-            _close(self.project)
-            self.project = None
+        self._closing.now(self.project)
+        self.project = None
 
     def _on_opened(self, opened: Opened) -> None:
         for problem in opened.problems:
@@ -375,8 +375,8 @@ class Session(QObject):
             self._chosen_by_opening = opened.first
             self.select(opened.first)
 
-    def leave(self) -> None:
-        """Close the data set. What can be saved is."""
+    def leave(self, on_closed: Callable[[], object] = lambda: None) -> None:
+        """Close the data set. What can be saved is, and then `on_closed` is called."""
         self.leaving.emit()
         self.painting.abort()
         self.save()
@@ -385,7 +385,7 @@ class Session(QObject):
         self.predictions.forget()
         self.figures.close()
         if project is not None:
-            self.disk.submit(("close", id(project)), lambda _job: _close(project), priority=1)
+            self._closing.later(project, on_closed)
         self.project = None
         self.autosave.forget()
         self._shelf.clear()
@@ -498,6 +498,7 @@ class Session(QObject):
         self.painting.when_no_stroke(apply)
 
     def _on_painting(self) -> None:
+        self.autosave.stroke_began()
         self.refinement.unfollow()
         self.previewed.emit(None)
 
@@ -588,8 +589,3 @@ class Session(QObject):
     def mapping(self) -> ClassMapping:
         """How the classes of the model in use become those of the data set."""
         return self.mappings.between(self.predictions.model, self.label_set)
-
-
-def _close(project: Project) -> None:
-    project.labels.close()
-    project.close()

@@ -307,6 +307,11 @@ class Stroke:
         self._rules = rules
         self._before: dict[Rect, tuple[Labels, Mask]] = {}
 
+    @property
+    def has_painted(self) -> bool:
+        """Whether anything was painted so far."""
+        return bool(self._before)
+
     def paint(self, top: int, left: int, mask: Mask, value: int, *, pin: bool = True) -> Rect | None:
         """Set the pixels under `mask` to a class.
 

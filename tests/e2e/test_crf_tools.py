@@ -237,7 +237,7 @@ def test_a_batch_is_stopped_and_what_it_did_stays(window: MainWindow, folder: Pa
     dialog.reject()
     assert window.crf_tools.dialog is None
     wait_idle(qtbot, window)
-    qtbot.waitUntil(lambda: not window.session.disk.busy)
+    qtbot.waitUntil(lambda: not window.session.disk.busy and not window.session.unsaved)
     with_maps = window.session.project.items_with_maps()
     assert 1 <= len(with_maps) <= 4
 
@@ -245,7 +245,7 @@ def test_a_batch_is_stopped_and_what_it_did_stays(window: MainWindow, folder: Pa
 @pytest.mark.slow
 def test_broken_photos_are_named_and_the_rest_goes_on(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
     broken = window.session.items[4].path
-    qtbot.waitUntil(lambda: not window.session.disk.busy)
+    qtbot.waitUntil(lambda: not window.session.disk.busy and not window.session.unsaved)
     broken.write_bytes(b"\xff\xd8\xff nothing")
     dialog = batch_dialog(window)
     text = run(qtbot, dialog)

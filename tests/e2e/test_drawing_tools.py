@@ -263,7 +263,7 @@ def test_a_data_set_that_is_open_elsewhere_is_not_drawn_on(
     press(qtbot, first, Qt.Key.Key_M)
     drag(qtbot, first, (20, 20), (40, 25))
     first.session.save()
-    qtbot.waitUntil(lambda: not first.session.disk.busy)
+    qtbot.waitUntil(lambda: not first.session.disk.busy and not first.session.unsaved)
     window = new_window()
     window.open_paths([photos[0].parent])
     wait_for_photo(qtbot, window, photos[0])

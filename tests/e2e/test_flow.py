@@ -26,7 +26,7 @@ CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModi
 
 
 def idle(qtbot: QtBot, window: MainWindow) -> None:
-    qtbot.waitUntil(lambda: not window.session.disk.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not window.session.disk.busy and not window.session.unsaved, timeout=20_000)
 
 
 def open_folder(qtbot: QtBot, window: MainWindow, folder: Path, count: int) -> None:

@@ -23,7 +23,7 @@ PERSON = 15
 
 def idle(window: MainWindow) -> bool:
     session = window.session
-    return not (session.predictions.lane.busy or session.refinement.lane.busy or session.disk.busy)
+    return not (session.predictions.lane.busy or session.refinement.lane.busy or session.disk.busy or session.unsaved)
 
 
 def paint_a_person(qtbot: QtBot, window: MainWindow) -> None:

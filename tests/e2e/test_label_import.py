@@ -105,7 +105,10 @@ def import_button(dialog: LabelImportDialog) -> object:
 
 
 def settle(window: MainWindow, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not window.session.edits.frozen and not window.session.disk.busy, timeout=10_000)
+    qtbot.waitUntil(
+        lambda: not window.session.edits.frozen and not window.session.disk.busy and not window.session.unsaved,
+        timeout=10_000,
+    )
 
 
 def bring_in(window: MainWindow, dialog: LabelImportDialog, qtbot: QtBot) -> None:

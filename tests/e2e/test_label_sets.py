@@ -43,7 +43,9 @@ def brush(window: MainWindow, top: int, left: int, size: int, class_id: int) -> 
 
 
 def settle(window: MainWindow, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not window.session.edits.frozen and not window.session.disk.busy)
+    qtbot.waitUntil(
+        lambda: not window.session.edits.frozen and not window.session.disk.busy and not window.session.unsaved
+    )
 
 
 def editor_of(window: MainWindow, qtbot: QtBot) -> LabelSetEditor:

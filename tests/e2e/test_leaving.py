@@ -216,7 +216,7 @@ def test_a_slow_disk_is_waited_for_and_the_person_may_change_their_mind(
     monkeypatch.setattr(leaving, "PATIENCE_MS", 10)
     session = labelling.session
     stuck = threading.Event()
-    session.disk.submit("a slow disk", lambda _job: stuck.wait(30), priority=100)
+    session.autosave.lane.submit("a slow disk", lambda _job: stuck.wait(30), priority=100)
     paint(labelling, 2)
 
     def keep_working() -> None:

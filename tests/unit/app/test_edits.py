@@ -84,7 +84,7 @@ def merge(session: Session, source: str, target: str) -> Relabelling:
 
 
 def settle(qtbot: QtBot, session: Session) -> None:
-    qtbot.waitUntil(lambda: not session.edits.frozen and not session.disk.busy)
+    qtbot.waitUntil(lambda: not session.edits.frozen and not session.disk.busy and not session.unsaved)
 
 
 def relabel(qtbot: QtBot, session: Session, change: Relabelling) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from deeplab_studio.app.document import CrfSettings
 from deeplab_studio.app.session import Session
 from deeplab_studio.app.settings import Settings
 from deeplab_studio.core.labels import VOC_LABELS
-from deeplab_studio.core.project import Project
+from deeplab_studio.core.project import PROJECT_NAME, Project
 from deeplab_studio.core.voc import write_mask
 from deeplab_studio.crf.params import CrfParams
 
@@ -225,7 +226,7 @@ def test_a_second_window_may_only_look(new_session: Callable[[], Session], qtbot
     show(qtbot, first, tmp_path / "photos")
     brush(first, 0, 0, 5, 1)
     first.save()
-    qtbot.waitUntil(lambda: not first.disk.busy)
+    qtbot.waitUntil(lambda: not first.disk.busy and not first.unsaved)
     second = new_session()
     show(qtbot, second, tmp_path / "photos")
     assert second.read_only
@@ -362,3 +363,68 @@ def test_a_folder_opened_while_a_model_loads_does_not_stop_it(
         session.predictions.load_model(shared / "data/weights/deeplabv3_mnv2_1.0_voc_trainaug_fp16.npz")
         session.open_paths([tmp_path / "photos"])
     assert session.predictions.model is not None
+
+
+def saved_class(session: Session, y: int, x: int) -> int | None:
+    saved = session.project.load_map(session.current.item.id)
+    return None if saved is None else int(saved[0][y, x])
+
+
+def test_a_long_stroke_is_saved_while_it_goes_on_and_again_when_it_is_taken_back(
+    session: Session, qtbot: QtBot, tmp_path: Path
+) -> None:
+    make_photos(tmp_path / "photos", 1)
+    show(qtbot, session, tmp_path / "photos")
+    painting = session.painting
+    painting.set_active_class(5)
+    assert painting.begin("Brush stroke")
+    painting.paint(0, 0, np.ones((4, 4), bool))
+    qtbot.waitUntil(lambda: saved_class(session, 0, 0) == 5)
+    painting.paint(8, 8, np.ones((4, 4), bool))
+    qtbot.waitUntil(lambda: saved_class(session, 8, 8) == 5)
+    assert painting.busy
+    painting.abort()
+    qtbot.waitUntil(lambda: saved_class(session, 0, 0) == 0)
+    qtbot.waitUntil(lambda: not session.unsaved)
+
+
+def test_a_stroke_that_paints_nothing_leaves_nothing_behind(session: Session, qtbot: QtBot, tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos", 1)
+    show(qtbot, session, tmp_path / "photos")
+    assert session.painting.begin("Brush stroke")
+    session.save()
+    session.painting.commit()
+    session.save()
+    assert not session.unsaved
+    session.flush()()
+    assert not session.project.is_on_disk
+
+
+def test_saving_does_not_wait_for_a_photo_that_takes_long_to_read(
+    session: Session, qtbot: QtBot, tmp_path: Path
+) -> None:
+    make_photos(tmp_path / "photos", 1)
+    show(qtbot, session, tmp_path / "photos")
+    read = threading.Event()
+    session.disk.submit("a huge photo", lambda _job: read.wait(30), priority=100)
+    brush(session, 0, 0, 4, 5)
+    qtbot.waitUntil(lambda: saved_class(session, 0, 0) == 5)
+    assert not read.is_set()
+    read.set()
+
+
+def test_a_data_set_that_is_left_is_closed_even_if_the_program_ends_at_once(
+    new_session: Callable[[], Session], qtbot: QtBot, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        make_photos(tmp_path / name, 1)
+    session = new_session()
+    show(qtbot, session, tmp_path / "one")
+    brush(session, 0, 0, 4, 5)
+    session.leave()
+    session.close()
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [PROJECT_NAME, "photo 1.png"]
+    again = new_session()
+    show(qtbot, again, tmp_path / "one")
+    assert again.current.class_map.labels[0, 0] == 5
+    assert not again.read_only
