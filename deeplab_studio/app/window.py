@@ -201,7 +201,8 @@ class MainWindow(QMainWindow):
         history = self._dock("history", self.tr("History"), QWidget(), right)
         self.history_list.attach(history, crf, self.actions_)
         compare = self._dock("compare", self.tr("Comparison"), QWidget(), right)
-        self.comparing.attach(centre, page, compare, [crf, history], self.actions_)
+        aside = [crf, history, self.toolbox.bar, self.toolbox.options_bar]
+        self.comparing.attach(centre, page, compare, aside, self.actions_)
         docks = [files, view, classes, crf, stages, history]
         self.keyboard.attach(
             [self.canvas, page, files, view, classes, crf, history, compare, stages, self.toolbox.options_bar, models]

@@ -20,6 +20,7 @@ from deeplab_studio.core.labels import MAX_CLASSES, VOID, ClassMapping, LabelSet
 from deeplab_studio.core.metrics import ConfusionMatrix
 from deeplab_studio.core.voc import read_mask
 from deeplab_studio.crf.params import CrfParams
+from deeplab_studio.crf.sizes import on_photo
 from deeplab_studio.engine.refiner import Refiner
 
 if TYPE_CHECKING:
@@ -179,6 +180,11 @@ class Comparison:
     shared : SharedClasses
     widths : sequence of int
         Of the bands along boundaries, in pixels.
+    relative : bool
+        Whether spatial sigmas are pixels of a photo of `REFERENCE_SIDE` and stretched to each photo.
+    read_truth : callable, optional
+        Reads the ground truth of an item whose photo has this height and width, in the ids of the data set; by default
+        the item's mask file.
 
     Attributes
     ----------
@@ -189,6 +195,8 @@ class Comparison:
     contestants: Sequence[Contestant]
     shared: SharedClasses
     widths: Sequence[int] = TRIMAP_WIDTHS
+    relative: bool = False
+    read_truth: Callable[[VocItem, tuple[int, int]], Labels] | None = None
     outcomes: list[Outcome] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -259,10 +267,8 @@ class Comparison:
                     unread.cancel()
 
     def _read(self, item: VocItem) -> _Read:
-        if item.mask is None:
-            raise StudioError("it has no mask", path=item.image, hint="Label it or take it off the list.")
         pixels = load_image(item.image).pixels
-        truth = self.shared.from_truth[read_mask(item.mask, image_size=(pixels.shape[1], pixels.shape[0]))]
+        truth = self.shared.from_truth[(self.read_truth or _read_mask)(item, pixels.shape[:2])]
         return _Read(item, pixels, truth, boundary_distance(truth))
 
     def _predict(self, read: _Read, cancel: CancelToken | None) -> list[Labels]:
@@ -277,7 +283,8 @@ class Comparison:
                 if params is None:
                     labels = scores.class_map()
                 else:
-                    labels = Refiner(read.pixels, scores).refine(params, cancel=cancel)
+                    fitted = on_photo(params, *read.pixels.shape[:2]) if self.relative else params
+                    labels = Refiner(read.pixels, scores).refine(fitted, cancel=cancel)
                 seconds.append(predicted + time.perf_counter() - start)
                 predictions.append(table[labels])
         for outcome, spent in zip(self.outcomes, seconds, strict=True):
@@ -289,3 +296,9 @@ class Comparison:
         for outcome, labels in zip(self.outcomes, predictions, strict=True):
             outcome.matrix.add(read.truth, labels)
             outcome.trimap.add(read.truth, labels, read.distance)
+
+
+def _read_mask(item: VocItem, size: tuple[int, int]) -> Labels:
+    if item.mask is None:
+        raise StudioError("it has no mask", path=item.image, hint="Label it or take it off the list.")
+    return read_mask(item.mask, image_size=(size[1], size[0]))

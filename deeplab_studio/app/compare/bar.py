@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QTool
 
 from deeplab_studio.app.compare.choice import Mode
 from deeplab_studio.app.panels.colour_bar import ColourBar, colour_table
-from deeplab_studio.app.panels.controls import GAP, Muted, paint_swatch, separator, small_font
+from deeplab_studio.app.panels.controls import GAP, Muted, icon_button, paint_swatch, separator, small_font
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QAction
@@ -61,8 +61,11 @@ class CompareBar(QWidget):
         for action_id in TAKING:
             row.addWidget(_button(actions[action_id]))
         row.addStretch(1)
-        for action_id in ("compare_story", "compare_data_set", "compare"):
+        for action_id in ("compare_story", "compare_data_set"):
             row.addWidget(_button(actions[action_id]))
+        self.close_button = icon_button("close", self.tr("Back to the canvas (Esc)"))
+        self.close_button.clicked.connect(actions["compare"].trigger)
+        row.addWidget(self.close_button)
         for action in self._modes:
             action.changed.connect(self._show_modes)
         self._show_modes()
@@ -114,6 +117,7 @@ class KeyBar(QWidget):
         """Show what each colour means."""
         for part in self._parts:
             self._row.removeWidget(part)
+            part.hide()
             part.deleteLater()
         self._parts = []
         place = 1

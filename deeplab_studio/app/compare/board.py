@@ -264,6 +264,7 @@ class Board(QWidget):
         if not panes:
             return
         heads = max(pane.header.sizeHint().height() for pane in panes)
+        card = 0
         columns = len(panes) if split or self._layout == "row" or len(panes) < 3 else 2
         rows = -(-len(panes) // columns)
         for index, pane in enumerate(panes):
@@ -273,9 +274,10 @@ class Board(QWidget):
             pane.header.setGeometry(cell.left(), cell.top(), cell.width(), heads)
             if split:
                 continue
-            card = 0
             if self._cards:
-                card = min(pane.card.wanted_height(cell.width()), round(_CARD_SHARE * cell.height()))
+                # All of one height, so that the pictures are of one size.
+                card = max(each.card.wanted_height(cell.width()) for each in panes)
+                card = min(card, round(_CARD_SHARE * cell.height()))
                 pane.card.setGeometry(cell.left(), cell.bottom() + 1 - card, cell.width(), card)
             pane.canvas.clearMask()
             pane.canvas.setGeometry(cell.left(), cell.top() + heads, cell.width(), max(cell.height() - heads - card, 1))

@@ -85,8 +85,8 @@ class Comparing(QObject):
         self._stack: QStackedWidget | None = None
         self._page: QWidget | None = None
         self._dock: QDockWidget | None = None
-        self._aside: list[QDockWidget] = []
-        self._put_aside: list[QDockWidget] = []
+        self._aside: list[QWidget] = []
+        self._put_aside: list[QWidget] = []
         self._actions: Actions | None = None
         self.desk: Desk | None = None
         """Panes, tables and workers; None until somebody compared for the first time."""
@@ -96,7 +96,7 @@ class Comparing(QObject):
         around.session.currentChanged.connect(self._on_current, Qt.ConnectionType.QueuedConnection)
 
     def attach(
-        self, stack: QStackedWidget, page: QWidget, dock: QDockWidget, aside: Sequence[QDockWidget], actions: Actions
+        self, stack: QStackedWidget, page: QWidget, dock: QDockWidget, aside: Sequence[QWidget], actions: Actions
     ) -> None:
         """Come in the place of the canvas.
 
@@ -108,8 +108,8 @@ class Comparing(QObject):
             For the panes; empty.
         dock : QDockWidget
             For the tables; seen only while models are compared.
-        aside : sequence of QDockWidget
-            Not seen meanwhile.
+        aside : sequence of QWidget
+            Docks and bars that are not seen meanwhile.
         actions : Actions
         """
         self._stack, self._page, self._dock, self._actions = stack, page, dock, actions
@@ -191,8 +191,8 @@ class Comparing(QObject):
         self._stack.setCurrentWidget(self._around.canvas)
         desk.rest()
         self._hide_dock()
-        for dock in self._put_aside:
-            dock.show()
+        for part in self._put_aside:
+            part.show()
         self._put_aside = []
         self._around.stages.set_aside(False)
         self._around.status.set_hint(self._around.canvas.tool.hint())
@@ -220,9 +220,9 @@ class Comparing(QObject):
         desk = self.desk or self._build()
         if not self.on:
             self.on = True
-            self._put_aside = [dock for dock in self._aside if not dock.isHidden()]
-            for dock in self._put_aside:
-                dock.hide()
+            self._put_aside = [part for part in self._aside if not part.isHidden()]
+            for part in self._put_aside:
+                part.hide()
             around.stages.set_aside(True)
             self._dock.show()
             self._stack.setCurrentWidget(self._page)

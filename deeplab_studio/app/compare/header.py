@@ -87,8 +87,8 @@ class PaneHeader(QFrame):
 
     def __init__(self, number: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setAutoFillBackground(True)
         self._choice = PaneChoice()
-        self._number = number
         name = LETTERS[number]
         self.letter = Letter(name)
         self.source_box = QComboBox()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QObject, QPointF, QRect, QRectF, Signal
@@ -96,8 +97,11 @@ class PaneCanvas(CanvasView):
 
     def zoom_fit(self) -> None:
         """Show the whole image."""
-        super().zoom_fit()
-        self._tell()  # only now it counts as fitted
+        self._told_once(super().zoom_fit)
+
+    def set_scale(self, scale: float, at: QPointF | None = None) -> None:
+        """Set the device pixels per image pixel."""
+        self._told_once(lambda: CanvasView.set_scale(self, scale, at))
 
     def view_changed(self) -> None:
         """Let the others follow."""
@@ -124,6 +128,15 @@ class PaneCanvas(CanvasView):
             self._expose(part)
         if self._marked is not None:
             self.viewport().update()
+
+    def _told_once(self, change: Callable[[], None]) -> None:
+        """Let the others follow once it is done: whether it counts as fitted is settled last."""
+        quiet, self._quiet = self._quiet, True
+        try:
+            change()
+        finally:
+            self._quiet = quiet
+        self._tell()
 
     def _tell(self) -> None:
         if not self._quiet and self.image_size is not None:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _ROW = 22
 
+_CROWDED = 4
+"""Tables with more columns than this scroll."""
+
 
 class FindingsPanel(QWidget):
     """Tables of what came of the comparison.
@@ -132,9 +135,11 @@ class FindingsPanel(QWidget):
             [self.tr("Class"), *(f"{LETTERS[pair.first]}–{LETTERS[pair.second]}" for pair in pairs)]
         )
         table.setRowCount(1 + len(findings.present))
-        table.setItem(0, 0, _bold(QTableWidgetItem(self.tr("Pixels that agree"))))
+        table.setItem(0, 0, _bold(QTableWidgetItem(self.tr("Agreement"))))
         for column, pair in enumerate(pairs, 1):
-            table.setItem(0, column, _bold(_number(_percent(pair.agreement))))
+            cell = _bold(_number(_percent(pair.agreement)))
+            cell.setToolTip(self.tr("Share of the pixels on which both say the same, in per cent"))
+            table.setItem(0, column, cell)
         for row, class_id in enumerate(findings.present, 1):
             table.setItem(row, 0, _class_cell(class_id, label_set))
             for column, pair in enumerate(pairs, 1):
@@ -146,16 +151,24 @@ class FindingsPanel(QWidget):
         found = findings.differences if findings is not None else ()
         with QSignalBlocker(table):
             table.clear()
-            voices = findings.voices if findings is not None else ()
-            table.setColumnCount(1 + len(voices) if found else 0)
+            letters = [LETTERS[voice.pane] for voice in findings.voices] if findings is not None else []
+            two = len(letters) == 2
+            table.setColumnCount((3 if two else 2) if found else 0)
             table.setRowCount(len(found))
             if found:
-                table.setHorizontalHeaderLabels([self.tr("Pixels"), *(LETTERS[voice.pane] for voice in voices)])
+                table.setHorizontalHeaderLabels([self.tr("Pixels"), *(letters if two else [self.tr("Answers")])])
             for row, difference in enumerate(found):
                 table.setItem(row, 0, _number(QLocale().toString(difference.region.pixels)))
-                for column, answer in enumerate(difference.answers, 1):
-                    if label_set is not None:
+                if label_set is None:
+                    continue
+                if two:
+                    for column, answer in enumerate(difference.answers, 1):
                         table.setItem(row, column, _class_cell(answer, label_set))
+                    continue
+                text = _together(difference.answers, letters, label_set)
+                cell = QTableWidgetItem(text)
+                cell.setToolTip(text)
+                table.setItem(row, 1, cell)
             table.setCurrentCell(-1, -1)
         _fit(table, stretch=None)
         self.previous_button.setEnabled(bool(found))
@@ -244,6 +257,14 @@ class FindingsPanel(QWidget):
         whole.addWidget(self.tabs, 1)
 
 
+def _together(answers: Sequence[int], letters: Sequence[str], label_set: LabelSet) -> str:
+    """``"AC dog · B cat"``."""
+    by_class: dict[int, str] = {}
+    for letter, class_id in zip(letters, answers, strict=True):
+        by_class[class_id] = by_class.get(class_id, "") + letter
+    return " · ".join(f"{names} {label_set.name_of(class_id)}" for class_id, names in by_class.items())
+
+
 def _iou(score: Score, shared: Sequence[int], class_id: int) -> float:
     return float(score.matrix.iou()[shared.index(class_id)])
 
@@ -268,7 +289,8 @@ def _fit(table: QTableWidget, stretch: int | None = 0) -> None:
     header = table.horizontalHeader()
     for column in range(table.columnCount()):
         mode = QHeaderView.ResizeMode.ResizeToContents
-        if column == stretch or (stretch is None and column > 0):
+        crowded = stretch == 0 and table.columnCount() > _CROWDED  # the names would be squeezed to nothing
+        if (not crowded and column == stretch) or (stretch is None and column > 0):
             mode = QHeaderView.ResizeMode.Stretch
         header.setSectionResizeMode(column, mode)
         item = table.horizontalHeaderItem(column)

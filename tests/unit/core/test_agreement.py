@@ -10,6 +10,7 @@ from sklearn.metrics import jaccard_score
 
 from deeplab_studio.core.agreement import (
     BOTH,
+    DIFFERENT,
     NEITHER,
     ONLY_FIRST,
     ONLY_SECOND,
@@ -17,9 +18,11 @@ from deeplab_studio.core.agreement import (
     component_at,
     distinct_answers,
     majority,
+    overlap,
     pair_counts,
     pair_iou,
     pixel_agreement,
+    region_mask,
     regions,
 )
 from deeplab_studio.core.geometry import Rect
@@ -101,3 +104,24 @@ def test_regions_come_by_size_and_touch_at_corners():
     assert regions(np.zeros((3, 3), bool)) == []
     assert component_at(mask, 1, 1).sum() == 2
     assert not component_at(mask, 5, 0).any()
+
+
+def test_two_maps_are_told_apart_by_who_sees_something():
+    first = np.array([[0, 1, 1, 0, 2, 255, 1]], np.uint8)
+    second = np.array([[0, 1, 0, 3, 1, 1, 255]], np.uint8)
+    told = [NEITHER, NEITHER, ONLY_FIRST, ONLY_SECOND, DIFFERENT, NEITHER, NEITHER]
+    assert overlap(first, second, 0).tolist() == [told]
+    without_background = [DIFFERENT if value != NEITHER else NEITHER for value in told]
+    assert overlap(first, second, None).tolist() == [without_background]
+
+
+@given(st.lists(st.booleans(), min_size=48, max_size=48))
+def test_every_region_is_cut_out_of_its_mask_again(bits):
+    mask = np.array(bits).reshape(6, 8)
+    total = np.zeros(mask.shape, np.int64)
+    for region in regions(mask):
+        inside = region_mask(mask, region)
+        assert inside.shape == (region.box.height, region.box.width)
+        assert inside.sum() == region.pixels
+        total[region.box.slices] += inside
+    assert (total <= mask).all() or total.sum() == mask.sum()
