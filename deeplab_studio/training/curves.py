@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -72,8 +73,18 @@ def _column(rows: Sequence[Row], name: str) -> list[tuple[float, float]]:
 def _smoothed(points: list[tuple[float, float]], width: int = 60) -> list[tuple[float, float]]:
     """Means of neighbours where there are more points than can be told apart."""
     group = max(1, len(points) // width)
-    parts = [points[i : i + group] for i in range(0, len(points), group)]
+    parts = [run[i : i + group] for run in _runs(points) for i in range(0, len(run), group)]
     return [(sum(x for x, _ in part) / len(part), sum(y for _, y in part) / len(part)) for part in parts]
+
+
+def _runs(points: list[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """Points that follow each other; where a loss was not taken for a while its curve has a gap."""
+    if len(points) < 3:
+        return [points]
+    steps = [after[0] - before[0] for before, after in itertools.pairwise(points)]
+    wide = 8 * sorted(steps)[len(steps) // 2]
+    ends = [i + 1 for i, step in enumerate(steps) if step > wide]
+    return [points[begin:end] for begin, end in itertools.pairwise([0, *ends, len(points)])]
 
 
 def _plot(title: str, curves: Sequence[_Curve], end: float) -> PilImage.Image:
@@ -101,12 +112,13 @@ def _plot(title: str, curves: Sequence[_Curve], end: float) -> PilImage.Image:
     draw.text((_WIDTH - right, _HEIGHT - 6), "crops", "#444444", text, anchor="rb")
     for i, curve in enumerate(curves):
         colour = _COLOURS[i % len(_COLOURS)]
-        points = [place(*point) for point in curve.points]
-        if len(points) > 1:
-            draw.line(points, colour, 2, "curve")
-        if len(points) < 40:
-            for x, y in points:
-                draw.ellipse((x - 3, y - 3, x + 3, y + 3), colour)
+        for run in _runs(curve.points):
+            points = [place(*point) for point in run]
+            if len(points) > 1:
+                draw.line(points, colour, 2, "curve")
+            if len(curve.points) < 40 or len(points) == 1:
+                for x, y in points:
+                    draw.ellipse((x - 3, y - 3, x + 3, y + 3), colour)
         y = top + 22 * i + 10
         draw.line([(_WIDTH - right + 15, y), (_WIDTH - right + 40, y)], colour, 3)
         last = f"  {curve.points[-1][1]:.3g}" if curve.points else ""

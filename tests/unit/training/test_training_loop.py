@@ -288,3 +288,25 @@ def test_curves_of_a_single_line_can_be_drawn() -> None:
     row = {"crops": "50", "learning_rate": "0.1", "loss": "1", "mask v3": "2.0"}
     picture = Image.open(io.BytesIO(draw_curves([row], [])))
     assert picture.size == (1200, 680)
+
+
+def test_a_loss_that_was_not_taken_for_a_while_has_a_gap() -> None:
+    from deeplab_studio.training.curves import draw_curves
+
+    def picture(gap: range) -> np.ndarray:
+        rows = [
+            {
+                "crops": f"{i}",
+                "learning_rate": "0.1",
+                "loss": "1",
+                "mask v1": "" if i in gap else "2.0",
+                "mask v3": "1.0",
+            }
+            for i in range(1, 100)
+        ]
+        return np.asarray(Image.open(io.BytesIO(draw_curves(rows, []))))
+
+    whole, broken = picture(range(0)), picture(range(30, 70))
+    colour = (0, 114, 178)  # of the first curve, and of its name's line at the right
+    columns = (broken[:340, :1000] == colour).all(axis=2).any(axis=0)
+    assert (whole[:340, :1000] == colour).all(axis=2).any(axis=0).sum() > columns.sum() > 300
