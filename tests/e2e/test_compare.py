@@ -366,10 +366,11 @@ def test_panes_are_scored_against_the_mask(
     comparing_window: MainWindow, qtbot: QtBot, data_set: Path, starters: dict[str, Path]
 ) -> None:
     window = opened(qtbot, comparing_window, data_set)
-    desk = compare(qtbot, window, *two(starters), PaneChoice("truth"))
+    desk = compare(qtbot, window, *two(starters), PaneChoice("mine"), PaneChoice("truth"))
     truth = desk.truth
     assert set(np.unique(truth).tolist()) == {0, 8, 12, 255}
-    for pane, score in zip(desk.panes.shown, desk.findings.scores, strict=True):
+    assert [score.pane for score in desk.findings.scores] == [0, 1, 2]  # the truth is not held against itself
+    for pane, score in zip(desk.panes.shown[:3], desk.findings.scores, strict=True):
         matrix = ConfusionMatrix(len(VOC_LABELS) + 1)
         matrix.add(truth, np.where(pane.answer.labels == 255, np.uint8(0), pane.answer.labels))
         np.testing.assert_array_equal(score.matrix.counts, matrix.counts)
@@ -390,7 +391,7 @@ def test_panes_are_scored_against_the_mask(
     assert desk.truth is None
     assert desk.mode == "classes"
     assert not desk.panel.tabs.isTabVisible(1)
-    assert "no ground truth" in desk.panes.shown[2].notice.text()
+    assert "no ground truth" in desk.panes.shown[3].notice.text()
 
 
 def test_the_story_opens_the_four_versions(

@@ -37,6 +37,8 @@ class Part(NamedTuple):
     scores : Scores or None
     to_target : (256,) uint8 array or None
         From the model's ids to the project's.
+    judged : bool
+        Whether it is held against the ground truth.
     """
 
     pane: int
@@ -44,6 +46,7 @@ class Part(NamedTuple):
     known: frozenset[int]
     scores: Scores | None
     to_target: npt.NDArray[np.uint8] | None
+    judged: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +144,7 @@ class Analysis(QObject):
         def work(job: Job) -> Findings:
             from deeplab_studio.app.compare.findings import Voice, compare
 
-            voices = [Voice(part.pane, part.labels, part.known) for part in parts]
+            voices = [Voice(part.pane, part.labels, part.known, part.judged) for part in parts]
             return compare(voices, label_set, truth, job.token)
 
         self.lane.submit("findings", work, self.found.emit, priority=1)

@@ -83,7 +83,7 @@ def confusion_chart(score: Score, findings: Findings, title: str, label_set: Lab
     shares = np.divide(kept, whole, out=np.full_like(kept, np.nan), where=whole > 0)
     shared = findings.shared
     names = [label_set.name_of(shared[i]) if i < len(shared) else _tr("anything else") for i in occurs.tolist()]
-    axes = Axes(title=title, x_label=_tr("taken for, in per cent of the class on the left"), width=680)
+    axes = Axes(title=title, x_label=_tr("taken for, in per cent of the class on the left"), width=580)
     return matrix_chart(names, shares, axes)
 
 

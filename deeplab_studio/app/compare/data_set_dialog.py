@@ -89,6 +89,7 @@ class DataSetDialog(QDialog):
         self.folder_edit.setAccessibleName(self.tr("Folder for the report"))
         self.folder_edit.textChanged.connect(lambda _text: self._update())
         browse = QPushButton(self.tr("Browse…"))
+        browse.setAutoDefault(False)
         browse.clicked.connect(self._browse)
         row = QHBoxLayout()
         row.addWidget(self.folder_edit, 1)

@@ -269,7 +269,8 @@ class Desk(QObject):
         from deeplab_studio.app.compare.data_set_dialog import DataSetDialog
 
         if self.dialog is None:
-            choices = [pane.choice for pane in self.panes.shown if pane.choice.kind == "model" and pane.choice.path]
+            # A model that could not be loaded here would be no better there.
+            choices = [answer.choice for _, answer in self.panes.answered if answer.model is not None]
             self._open(DataSetDialog(self._session, self.answers, choices, self._around.settings, self._window))
 
     # Inside
@@ -395,7 +396,8 @@ class Desk(QObject):
             table = None
             if answer.model is not None:
                 table = session.mappings.between(answer.model, session.label_set).to_target
-            parts.append(Part(pane.number, labels, answer.known, answer.scores, table))
+            judged = answer.choice.kind != "truth"
+            parts.append(Part(pane.number, labels, answer.known, answer.scores, table, judged))
         return parts
 
     def _analyse(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -49,11 +49,14 @@ class Voice:
         In the project's class ids; 255 is no answer.
     known : frozenset of int
         The classes it can name.
+    judged : bool
+        Whether it is held against the ground truth.
     """
 
     pane: int
     labels: Labels
     known: frozenset[int]
+    judged: bool = True
 
 
 class Pair(NamedTuple):
@@ -194,7 +197,7 @@ def compare(
     table[list(shared)] = shared
     table[VOID] = VOID
     reduced = tuple(
-        voice if len(shared) == len(label_set) else Voice(voice.pane, _look_up(voice.labels, table), voice.known)
+        voice if len(shared) == len(label_set) else replace(voice, labels=_look_up(voice.labels, table))
         for voice in voices
     )
     go_on()
@@ -207,7 +210,8 @@ def compare(
     if truth is not None and len(shared) > 1:
         for voice in reduced:
             go_on()
-            scores.append(_score(voice, truth, shared, background))
+            if voice.judged:
+                scores.append(_score(voice, truth, shared, background))
     findings = Findings(reduced, shared, left_out, background, present, truth=truth, scores=tuple(scores))
     if len(maps) < 2:
         return findings

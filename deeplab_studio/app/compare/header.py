@@ -116,18 +116,24 @@ class PaneHeader(QFrame):
         self.close_button.clicked.connect(self.closeRequested)
         self._facts = Muted()
         self._params = Muted()
-        row = QHBoxLayout()
-        row.setSpacing(GAP // 2)
-        for widget in (self.letter, self.source_box, self.crf_button, self.parameters_button):
-            row.addWidget(widget)
-        row.addWidget(self.take_button)
-        row.addWidget(self.close_button)
+        # The name of the model has a line almost to itself: with four panes in a row there is little room.
+        first, second = QHBoxLayout(), QHBoxLayout()
+        for row in (first, second):
+            row.setSpacing(2)
+        for widget in (self.letter, self.source_box, self.close_button):
+            first.addWidget(widget)
+        written = QVBoxLayout()
+        written.setSpacing(0)
+        written.addWidget(self._facts)
+        written.addWidget(self._params)
+        second.addLayout(written, 1)
+        for widget in (self.crf_button, self.parameters_button, self.take_button):
+            second.addWidget(widget)
         lines = QVBoxLayout(self)
         lines.setContentsMargins(GAP // 2, GAP // 2, GAP // 2, 2)
         lines.setSpacing(1)
-        lines.addLayout(row)
-        lines.addWidget(self._facts)
-        lines.addWidget(self._params)
+        lines.addLayout(first)
+        lines.addLayout(second)
         self.show_choice(self._choice)
 
     @property

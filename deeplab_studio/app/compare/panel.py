@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from deeplab_studio.app.compare.choice import LETTERS
-from deeplab_studio.app.panels.controls import GAP, Heading, Muted, SwatchIcon, icon_button
+from deeplab_studio.app.panels.controls import GAP, ElidedLabel, SwatchIcon, icon_button
 
 if TYPE_CHECKING:
     from deeplab_studio.app.compare.findings import Findings, Score
@@ -66,13 +66,15 @@ class FindingsPanel(QWidget):
         self.difference_table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.difference_table.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.difference_table.currentCellChanged.connect(lambda row, *_: self._row_chosen(row))
-        self.count_label = Muted()
+        self.count_label = ElidedLabel()
+        font = self.count_label.font()
+        font.setWeight(QFont.Weight.DemiBold)
+        self.count_label.setFont(font)
         self.previous_button = icon_button("previous", self.tr("Previous difference"))
         self.previous_button.clicked.connect(self.previousRequested)
         self.next_button = icon_button("next", self.tr("Next difference"))
         self.next_button.clicked.connect(self.nextRequested)
         self.score_table = _table(self.tr("Against the ground truth"))
-        self.score_note = Muted()
         self.charts_button = QPushButton(self.tr("Charts…"))
         self.charts_button.setToolTip(
             self.tr("Confusion matrix of every pane, and mean IoU by distance from a boundary")
@@ -183,7 +185,7 @@ class FindingsPanel(QWidget):
         elif row >= 0:
             self.count_label.setText(self.tr("{0} of {1}").format(row + 1, self._found))
         else:
-            text = self.tr("{0} places, {1} of the pixels")
+            text = self.tr("{0} places, {1} % of the pixels")
             self.count_label.setText(text.format(self._found, _percent(self._share, 1)))
 
     def _show_scores(self, findings: Findings | None, label_set: LabelSet | None) -> None:
@@ -225,8 +227,6 @@ class FindingsPanel(QWidget):
         walk = QHBoxLayout()
         walk.setContentsMargins(GAP, 0, GAP, 0)
         walk.setSpacing(2)
-        walk.addWidget(Heading(self.tr("Where they differ")))
-        walk.addSpacing(GAP)
         walk.addWidget(self.count_label, 1)
         walk.addWidget(self.previous_button)
         walk.addWidget(self.next_button)

@@ -12,7 +12,6 @@ from deeplab_studio.app.compare.board import Board, Pane
 from deeplab_studio.app.compare.choice import LETTERS, MAX_PANES, Layout, PaneChoice
 from deeplab_studio.app.compare.pane_canvas import PaneLink
 from deeplab_studio.app.compare.story import chapter_of, facts_of
-from deeplab_studio.core.labels import VOID
 
 if TYPE_CHECKING:
     import numpy as np
@@ -410,11 +409,11 @@ class Panes(QObject):
         """What a pane says at a pixel."""
         if pane.answer is None:
             return ""
-        class_id = int(pane.answer.labels[y, x])
-        return "" if class_id == VOID else self._session.label_set.name_of(class_id)
+        return self._session.label_set.name_of(int(pane.answer.labels[y, x]))
 
 
 def title_of(pane: Pane) -> str:
     """What a pane shows, for lists and undo steps."""
     text = pane.header.source_box.currentText() or (pane.choice.path.stem if pane.choice.path else "")
-    return f"{LETTERS[pane.number]}: {text}"
+    refined = pane.choice.kind == "model" and pane.choice.crf.on
+    return f"{LETTERS[pane.number]}: {text} + CRF" if refined else f"{LETTERS[pane.number]}: {text}"
