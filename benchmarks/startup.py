@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     times: dict[tuple[str, bool], list[Times]] = {}
     with tempfile.TemporaryDirectory(prefix="deeplab-studio-startup-") as folder:
         photo = Path(folder, "photo.jpg")
-        _write_photo(photo)
+        write_photo(photo)
         for number in range(args.runs + 1):
             for with_photo in (False, True):
                 for name, command in programs.items():
@@ -165,7 +165,7 @@ def _fields(view: np.ndarray) -> tuple[slice, slice] | None:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _write_photo(path: Path) -> None:
+def write_photo(path: Path) -> None:
     """Write a JPEG of 24 megapixels that costs as much to decode as a camera's: soft shapes, grain, four fields."""
     import numpy as np
     from PIL import Image
