@@ -41,7 +41,7 @@ def run(paths: Sequence[Path]) -> int:
 
 
 def create_application() -> QApplication:
-    """Make the one application object, with its name, its language and Ctrl+C in the terminal working."""
+    """Make the one application object, with its name, its language, and an orderly end when the system asks for it."""
     from PySide6.QtCore import QLocale, QTimer, QTranslator
     from PySide6.QtWidgets import QApplication
 
@@ -58,7 +58,9 @@ def create_application() -> QApplication:
     if translator.load(QLocale(), "deeplab_studio", "_", str(resource("translations"))):
         app.installTranslator(translator)
     # Qt's loop runs in C++: without a timer that lets Python breathe, Ctrl+C would wait for the next event.
-    signal.signal(signal.SIGINT, lambda *_: QApplication.quit())
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: QApplication.quit())
     breathe = QTimer(app, interval=500)
     breathe.timeout.connect(lambda: None)
     breathe.start()

@@ -23,6 +23,7 @@ from deeplab_studio.core.project import PROJECT_NAME, Project
 from deeplab_studio.core.project_backups import backups, make_backup
 from tests.e2e.kit import wait_for_photo
 
+KILL = 9  # Windows has no name for it
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENDED = "DeepLab Studio ended unexpectedly. “my photos” was restored up to the last change."
 
@@ -38,8 +39,8 @@ def label(photo: Path, class_id: int) -> None:
         project.save_map(item.id, np.full((240, 320), class_id, np.uint8), None, state="in progress")
 
 
-def run_until_killed(folder: Path, home: Path) -> None:
-    """Start the program with a folder as a person would, and kill it once it has opened it."""
+def run_until_killed(folder: Path, home: Path, with_signal: int = KILL) -> int:
+    """Start the program with a folder as a person would, and end it once it has opened it; how it ended."""
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     with subprocess.Popen([sys.executable, str(REPOSITORY / "main.py"), str(folder)], env=environment) as process:
         deadline = time.monotonic() + 60
@@ -47,7 +48,17 @@ def run_until_killed(folder: Path, home: Path) -> None:
             assert process.poll() is None
             assert time.monotonic() < deadline, "it has not opened the folder within a minute"
             time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(with_signal)
+        return process.wait(60)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
+def test_a_system_that_shuts_down_is_no_crash(photos: list[Path], user_folders: Path) -> None:
+    label(photos[0], 7)
+    assert run_until_killed(photos[0].parent, user_folders, signal.SIGTERM) == 0
+    assert not list(user_folders.rglob("running/*"))
+    assert PROJECT_NAME in [path.name for path in photos[0].parent.iterdir()]
+    assert not (photos[0].parent / f"{PROJECT_NAME}-lock").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
