@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtCore import QEvent, QPoint, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -34,6 +34,7 @@ from deeplab_studio.core.labels import VOC_LABELS
 from deeplab_studio.core.metrics import ConfusionMatrix
 from deeplab_studio.core.voc import validate_voc
 from deeplab_studio.core.voc.masks import write_mask
+from tests.e2e.crf_kit import send_mouse
 from tests.e2e.kit import wait_for_photo
 from tests.starter_kit import card_of, drawn_model
 
@@ -407,6 +408,8 @@ def test_the_story_opens_the_four_versions(
     for pane, paper in zip(shown, ("1412.7062", "1606.00915", "1706.05587", "1802.02611"), strict=True):
         title, facts, text, reference = pane.card.texts
         assert pane.card.isVisible()
+        assert pane.card.height() > 100
+        assert pane.canvas.geometry().bottom() < pane.card.geometry().top()
         assert title.startswith(pane.answer.model.version)
         assert "output stride" in facts
         assert len(text) > 100
@@ -513,9 +516,12 @@ def test_a_slider_of_a_pane_is_followed_and_settles(
     qtbot.mouseClick(pane.header.parameters_button, Qt.MouseButton.LeftButton)
     popup = desk.popup
     assert popup.isVisible()
-    with qtbot.waitSignal(desk.answers.previewed, timeout=30_000):
-        for _ in range(5):
-            qtbot.keyClick(popup.panel.row("appearance_weight").slider, Qt.Key.Key_Right)
+    slider = popup.panel.row("appearance_weight").slider
+    send_mouse(slider, QEvent.Type.MouseButtonPress, 0.2)
+    for share in (0.4, 0.9):
+        with qtbot.waitSignal(desk.answers.previewed, timeout=30_000):
+            send_mouse(slider, QEvent.Type.MouseMove, share)
+    send_mouse(slider, QEvent.Type.MouseButtonRelease, 0.9)
     qtbot.waitUntil(lambda: pane.choice.crf.params == popup.panel.params, timeout=10_000)
     settled(qtbot, window)
     assert pane.answer.choice.crf.params == popup.panel.params

@@ -240,7 +240,7 @@ class Board(QWidget):
         for pane in self._all:
             pane.set_visible(pane in self._panes, card=self._cards)
             pane.header.set_closable(len(self._panes) > 1)
-        self._place()
+        self.place()
 
     def set_split(self, share: float) -> None:
         """Draw the line at this share of the width."""
@@ -251,13 +251,14 @@ class Board(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Share the room out."""
         super().resizeEvent(event)
-        self._place()
+        self.place()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Lines between the panes."""
         QPainter(self).fillRect(self.rect(), tones(self.palette()).colour("border"))
 
-    def _place(self) -> None:
+    def place(self) -> None:
+        """Share the room out."""
         panes = self._panes
         split = self.arrangement == "split"
         self.handle.setVisible(split)

@@ -89,10 +89,20 @@ def crfs_of(choices: Sequence[PaneChoice], *, both: bool) -> dict[Path, list[tup
             wanted = [choice.crf.params]
         for params in wanted:
             if all(params != known for _, known in crfs):
-                number = sum(known is not None for _, known in crfs)
-                name = "none" if params is None else _tr("on") if not number else str(number + 1)
-                crfs.append((name, params))
+                crfs.append(("none" if params is None else _name_of(params, crfs), params))
     return by_model
+
+
+def _name_of(params: CrfParams, others: Sequence[tuple[str, CrfParams | None]]) -> str:
+    """The preset that has these parameters, else "own", with a number behind it if there is one already."""
+    from deeplab_studio.crf.presets import PRESETS
+
+    preset = next((preset.name for preset in PRESETS if preset.params == params), None)
+    if preset is not None:
+        return preset
+    own = _tr("own parameters")
+    number = 1 + sum(name.startswith(own) for name, _ in others)
+    return own if number == 1 else f"{own} {number}"
 
 
 def measure(

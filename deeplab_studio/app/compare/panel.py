@@ -185,7 +185,8 @@ class FindingsPanel(QWidget):
         elif row >= 0:
             self.count_label.setText(self.tr("{0} of {1}").format(row + 1, self._found))
         else:
-            text = self.tr("{0} places, {1} % of the pixels")
+            one = self._found == 1
+            text = self.tr("1 place, {1} % of the pixels") if one else self.tr("{0} places, {1} % of the pixels")
             self.count_label.setText(text.format(self._found, _percent(self._share, 1)))
 
     def _show_scores(self, findings: Findings | None, label_set: LabelSet | None) -> None:

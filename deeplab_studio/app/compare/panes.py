@@ -327,6 +327,7 @@ class Panes(QObject):
         chapter = chapter_of(version)
         if self.story and chapter is not None:
             pane.card.show_chapter(chapter, facts_of(model, pane.choice.crf.on) if model is not None else "")
+            self._board.place()  # the stories have another height now
 
     def _keep_models(self) -> None:
         self._answers.keep_models({pane.choice.path for pane in self.shown if pane.choice.path is not None})
