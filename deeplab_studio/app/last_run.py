@@ -75,10 +75,13 @@ class RunMark:
 
     def take_left_over(self) -> list[Interrupted]:
         """The runs that were interrupted, the last one first; they are not told a second time."""
+        marks = list(self._folder.glob("*.json"))
+        if not marks:
+            return []
         from deeplab_studio.core.project_file import WriterLock
 
         found: list[tuple[float, Interrupted]] = []
-        for path in self._folder.glob("*.json"):
+        for path in marks:
             try:
                 lock = WriterLock.acquire(path)
                 if lock is None:
