@@ -139,8 +139,9 @@ class Answers(QObject):
     -------
     answered : int, Answer
         Pane and what its model says.
-    previewed : int, (h, w) uint8 array
-        Pane and a class map, in the project's ids, to look at while a slider moves.
+    previewed : int, Answer
+        Pane and what to look at while a slider moves; its labels may be smaller than the photo. Of a drag's last
+        parameters it comes before the answer.
     failed : int, StudioError
     progressed : int, Progress
     """
@@ -172,13 +173,12 @@ class Answers(QObject):
             Of a model that is chosen.
         """
         assert choice.path is not None
-        self.lane.cancel(("live", pane))
         model = self._model_in_use(choice.path) or self._models.get(choice.path)
         if model is not None:
             key = _key(document, model)
             predicted, refined = self.cache.get(key), self.cache.get((*key, _params(choice)))
             if isinstance(predicted, _Predicted) and isinstance(refined, _Refined):
-                self.lane.cancel(("answer", pane))
+                self.drop([pane])
                 return self._answer(document, choice, model, predicted, refined)
         self._submit(pane, document, choice, live=False)
         return None
@@ -256,10 +256,7 @@ class Answers(QObject):
 
         def done(outcome: tuple[ModelInfo, _Predicted, _Refined]) -> None:
             answer = self._answer(document, choice, *outcome)
-            if live:
-                self.previewed.emit(pane, answer.labels)
-            else:
-                self.answered.emit(pane, answer)
+            (self.previewed if live else self.answered).emit(pane, answer)
 
         self.lane.submit(
             ("live" if live else "answer", pane),

@@ -14,8 +14,6 @@ from deeplab_studio.app.compare.pane_canvas import PaneLink
 from deeplab_studio.app.compare.story import chapter_of, facts_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
     from deeplab_studio.app.canvas import CanvasView
     from deeplab_studio.app.compare.taking import What
@@ -354,10 +352,12 @@ class Panes(QObject):
             return  # the person went on meanwhile
         self._put(pane, answer)
 
-    def _on_preview(self, number: int, labels: npt.NDArray[np.uint8]) -> None:
+    def _on_preview(self, number: int, answer: Answer) -> None:
         pane = self._pane(number)
-        if pane is not None and pane.answer is not None:
-            pane.canvas.show_preview(labels)
+        shown = pane.answer if pane is not None else None
+        same = shown is not None and (shown.item_id, shown.choice.path) == (answer.item_id, answer.choice.path)
+        if pane is not None and same and pane.choice.crf.on:
+            pane.canvas.show_preview(answer.labels)
 
     def _on_failed(self, number: int, error: StudioError) -> None:
         pane = self._pane(number)
