@@ -60,7 +60,8 @@ def create_application() -> QApplication:
     # Qt's loop runs in C++: without a timer that lets Python breathe, Ctrl+C would wait for the next event.
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: QApplication.quit())
+            # From the loop: whatever Python was just doing is finished first.
+            signal.signal(getattr(signal, name), lambda *_: QTimer.singleShot(0, app, QApplication.quit))
     breathe = QTimer(app, interval=500)
     breathe.timeout.connect(lambda: None)
     breathe.start()
