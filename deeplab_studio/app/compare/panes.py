@@ -14,7 +14,6 @@ from deeplab_studio.app.compare.pane_canvas import PaneLink
 from deeplab_studio.app.compare.story import chapter_of, facts_of
 
 if TYPE_CHECKING:
-
     from deeplab_studio.app.canvas import CanvasView
     from deeplab_studio.app.compare.taking import What
     from deeplab_studio.app.document import Document
