@@ -113,7 +113,15 @@ class Result:
 
 
 def kill_programs(
-    runs: int, *, full_disk: bool, cuts: int, longest: float, jobs: int, seed: int, tell: bool = False
+    runs: int,
+    *,
+    full_disk: bool,
+    cuts: int,
+    longest: float,
+    jobs: int,
+    seed: int,
+    promise: float = PROMISE_S,
+    tell: bool = False,
 ) -> list[Result]:
     """Kill that many programs.
 
@@ -129,6 +137,8 @@ def kill_programs(
     jobs : int
         Programs at the same time.
     seed : int
+    promise : float
+        What may be lost, in s.
     tell : bool
         Whether to say on stderr how far it is.
     """
@@ -139,7 +149,7 @@ def kill_programs(
         rng = random.Random(f"{seed} {number}")
         with tempfile.TemporaryDirectory(prefix="deeplab-studio-crash-") as name, contextlib.ExitStack() as stack:
             place = Path(name)
-            scene = _Full(place, stack) if full_disk else _Plain(place, longest)
+            scene = _Full(place, promise, stack) if full_disk else _Plain(place, promise, longest)
             result = scene.play(number, rng, cuts, servers.server())
         done += 1
         if tell:
@@ -262,8 +272,9 @@ def make_photos(folder: Path) -> None:
 class _Plain:
     """A run that is killed after a while."""
 
-    def __init__(self, place: Path, longest: float) -> None:
+    def __init__(self, place: Path, promise: float, longest: float) -> None:
         self._place = place
+        self._promise = promise
         self._longest = longest
 
     def play(self, number: int, rng: random.Random, cuts: int, server: _Server) -> Result:
@@ -281,7 +292,7 @@ class _Plain:
         lines = read_journal(journal)
         result.cuts, result.cuts_whole = check_cut_logs(folder, rng, cuts, result.problems)
         result.lost_s = examine(folder, lines, killed, result.problems)
-        if result.lost_s > PROMISE_S:
+        if result.lost_s > self._promise:
             result.problems.append(f"something {result.lost_s:.2f} s old is lost")
         _count(lines, result)
         return result
@@ -290,8 +301,9 @@ class _Plain:
 class _Full:
     """A run whose disk is filled up by somebody else, and perhaps freed again."""
 
-    def __init__(self, place: Path, stack: contextlib.ExitStack) -> None:
+    def __init__(self, place: Path, promise: float, stack: contextlib.ExitStack) -> None:
         self._place = place
+        self._promise = promise
         self._disk = stack.enter_context(SmallDisk(place / "disk", DISK_BYTES))
 
     def play(self, number: int, rng: random.Random, cuts: int, server: _Server) -> Result:
@@ -320,11 +332,11 @@ class _Full:
         else:
             deadline = killed
         result.lost_s = examine(folder, lines, deadline, result.problems)
-        if result.lost_s > PROMISE_S:
+        if result.lost_s > self._promise:
             result.problems.append(f"something {result.lost_s:.2f} s old is lost")
         errors = [line for line in lines if line["kind"] == "notice" and line["level"] == "error"]
         result.told = any("disk" in line["text"] for line in errors if line["t"] > full)
-        if not result.told and (lost := examine(folder, lines, killed, [])) > PROMISE_S:
+        if not result.told and (lost := examine(folder, lines, killed, [])) > self._promise:
             result.problems.append(f"nobody was told that the changes of {lost:.1f} s could not be saved")
         _count(lines, result)
         return result
